@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "eckart/base/error.hpp"
+
+namespace eckart {
+
+/// A sum of non-negative reals that is the same in any order and on any number of ranks: 128-bit fixed point
+/// with 64 bits behind the binary point. Each term is rounded once, to 2^-64; the sum may reach 2^64.
+class ExactSum {
+public:
+    ExactSum() = default;
+    ExactSum(std::uint64_t whole, std::uint64_t fraction) : whole_(whole), fraction_(fraction) {}
+
+    /// Adds the rational `count * numerator / denominator`, e.g. a row's multiplicity times sum(c^2) / total^2.
+    void add_ratio(std::uint64_t count, unsigned __int128 numerator, unsigned __int128 denominator);
+
+    ExactSum& operator+=(const ExactSum& other) {
+        fraction_ += other.fraction_;
+        whole_ += other.whole_ + (fraction_ < other.fraction_ ? 1 : 0);
+        return *this;
+    }
+    friend bool operator==(const ExactSum&, const ExactSum&) = default;
+
+    std::uint64_t whole() const { return whole_; }
+    std::uint64_t fraction() const { return fraction_; }
+    double value() const { return static_cast<double>(whole_) + std::ldexp(static_cast<double>(fraction_), -64); }
+
+private:
+    std::uint64_t whole_ = 0;
+    std::uint64_t fraction_ = 0;
+};
+
+}  // namespace eckart

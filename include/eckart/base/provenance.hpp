@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace eckart {
+
+/// Who made an artefact, when, how: version, program, command line, host, ranks, threads, start time (UTC).
+/// `extra` (method, seed, kernels, digests of inputs) is added as it is.
+nlohmann::json provenance(int argc, const char* const* argv, int ranks, const nlohmann::json& extra);
+
+/// "2026-01-31T12:00:00Z"
+std::string utc_now();
+std::string host_name();
+
+}  // namespace eckart
