@@ -1,10 +1,10 @@
 #include "eckart/base/digest.hpp"
 
+#include "eckart/base/error.hpp"
+
 #include <charconv>
 
 #include <xxhash.h>
-
-#include "eckart/base/error.hpp"
 
 namespace eckart {
 
@@ -13,7 +13,9 @@ struct Hasher::State {
     ~State() { XXH3_freeState(xxh3); }
 };
 
-Hasher::Hasher() : state_(std::make_unique<State>()) { XXH3_128bits_reset(state_->xxh3); }
+Hasher::Hasher() : state_(std::make_unique<State>()) {
+    XXH3_128bits_reset(state_->xxh3);
+}
 Hasher::~Hasher() = default;
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
@@ -33,12 +35,15 @@ Digest digest_of(std::span<const std::byte> bytes) {
     return {hash.high64, hash.low64};
 }
 
-std::string Digest::hex() const { return fmt::format("{:016x}{:016x}", high, low); }
+std::string Digest::hex() const {
+    return fmt::format("{:016x}{:016x}", high, low);
+}
 
 Digest Digest::parse(std::string_view text) {
     Digest digest;
     const char* begin = text.data();
-    const bool ok = text.size() == 32 && std::from_chars(begin, begin + 16, digest.high, 16).ptr == begin + 16 &&
+    const bool ok = text.size() == 32 &&
+                    std::from_chars(begin, begin + 16, digest.high, 16).ptr == begin + 16 &&
                     std::from_chars(begin + 16, begin + 32, digest.low, 16).ptr == begin + 32;
     require(ok, "'{}' is not a digest of 32 hexadecimal digits", text);
     return digest;

@@ -2,8 +2,7 @@
 
 namespace eckart {
 
-void ExactSum::add_ratio(std::uint64_t count, unsigned __int128 numerator, unsigned __int128 denominator) {
-    using Wide = unsigned __int128;
+void ExactSum::add_ratio(std::uint64_t count, Wide numerator, Wide denominator) {
     require(denominator != 0, "a ratio with denominator zero");
     // Long division, one bit at a time only where 128 bits would overflow: the quotient's fraction, to 2^-64.
     std::uint64_t whole = static_cast<std::uint64_t>(numerator / denominator);
@@ -22,7 +21,8 @@ void ExactSum::add_ratio(std::uint64_t count, unsigned __int128 numerator, unsig
         }
     }
     const Wide scaled = static_cast<Wide>(fraction) * count;
-    *this += ExactSum(whole * count + static_cast<std::uint64_t>(scaled >> 64), static_cast<std::uint64_t>(scaled));
+    *this += ExactSum(whole * count + static_cast<std::uint64_t>(scaled >> 64),
+                      static_cast<std::uint64_t>(scaled));
 }
 
 }  // namespace eckart

@@ -1,12 +1,15 @@
 #include "eckart/base/interrupt.hpp"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace eckart {
 
 namespace {
 volatile std::sig_atomic_t requested = 0;  // the one variable a signal handler may write
-extern "C" void note_interrupt(int) { requested = 1; }
+extern "C" void note_interrupt(int) {
+    requested = 1;
+}
 }  // namespace
 
 void watch_for_interrupt() {
@@ -16,6 +19,8 @@ void watch_for_interrupt() {
     for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) sigaction(signal, &action, nullptr);
 }
 
-bool interrupt_requested() { return requested != 0; }
+bool interrupt_requested() {
+    return requested != 0;
+}
 
 }  // namespace eckart

@@ -1,5 +1,7 @@
 #include "eckart/base/memory_plan.hpp"
 
+#include "eckart/base/error.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -7,11 +9,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <span>
 
 #include <sched.h>
 #include <unistd.h>
-
-#include "eckart/base/error.hpp"
 
 namespace eckart {
 
@@ -48,8 +49,10 @@ std::int64_t parse_bytes(std::string_view text) {
     const char* end = text.data() + text.size();
     const auto [rest, error] = std::from_chars(text.data(), end, value);
     std::string_view unit(rest, static_cast<std::size_t>(end - rest));
-    const std::size_t power = unit.empty() ? 0 : std::string_view("KMGT").find(static_cast<char>(unit[0] & ~0x20)) + 1;
-    const bool suffix_ok = unit.size() <= 1 || unit.substr(1) == "iB" || unit.substr(1) == "B" || unit.substr(1) == "i";
+    const std::size_t power =
+        unit.empty() ? 0 : std::string_view("KMGT").find(static_cast<char>(unit[0] & ~0x20)) + 1;
+    const bool suffix_ok =
+        unit.size() <= 1 || unit.substr(1) == "iB" || unit.substr(1) == "B" || unit.substr(1) == "i";
     if (error != std::errc() || value <= 0 || power > 4 || !suffix_ok)
         throw UsageError("'{}' is not a size: write for example 512MiB, 8GiB", text);
     const double bytes = value * std::pow(kibi, power);
@@ -90,7 +93,8 @@ std::string MemoryPlan::describe() const {
     std::string text;
     for (const Part& part : parts_)
         text += fmt::format("  {:<44} {:>12}\n", part.name, format_bytes(static_cast<double>(part.bytes)));
-    return text + fmt::format("  {:<44} {:>12} of {} a rank", "together", format_bytes(static_cast<double>(total())),
+    return text + fmt::format("  {:<44} {:>12} of {} a rank", "together",
+                              format_bytes(static_cast<double>(total())),
                               format_bytes(static_cast<double>(cap_)));
 }
 
@@ -98,8 +102,12 @@ void MemoryPlan::require_fits(std::string_view advice) const {
     require(total() <= cap_, "the plan does not fit in memory:\n{}\n{}", describe(), advice);
 }
 
-std::int64_t resident_bytes() { return status_bytes("VmRSS:"); }
-std::int64_t peak_resident_bytes() { return status_bytes("VmHWM:"); }
+std::int64_t resident_bytes() {
+    return status_bytes("VmRSS:");
+}
+std::int64_t peak_resident_bytes() {
+    return status_bytes("VmHWM:");
+}
 
 std::int64_t available_memory() {
     std::int64_t bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);

@@ -1,17 +1,16 @@
 #include "eckart/base/progress.hpp"
 
+#include "eckart/base/error.hpp"
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/base/provenance.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
-
-#include "eckart/base/error.hpp"
-#include "eckart/base/memory_plan.hpp"
-#include "eckart/base/provenance.hpp"
+#include <unistd.h>
 
 namespace eckart {
 
@@ -43,11 +42,14 @@ Progress::~Progress() {
     if (live_ && in_step_) std::cerr << '\n';
 }
 
-double Progress::seconds() const { return seconds_between(job_start_, Clock::now()); }
+double Progress::seconds() const {
+    return seconds_between(job_start_, Clock::now());
+}
 
 void Progress::begin(std::string step, std::int64_t total, std::string unit) {
     end();
-    steps_.push_back({.name = std::move(step), .seconds = 0, .done = 0, .unit = std::move(unit), .peak_bytes = 0});
+    steps_.push_back(
+        {.name = std::move(step), .seconds = 0, .done = 0, .unit = std::move(unit), .peak_bytes = 0});
     total_ = total;
     in_step_ = true;
     step_start_ = last_shown_ = Clock::now();
@@ -59,7 +61,9 @@ void Progress::update(std::int64_t done) {
     if (!in_step_) return;
     steps_.back().done = done;
     const auto now = Clock::now();
-    if (silent_ || now - last_shown_ < (live_ ? Clock::duration(live_interval) : Clock::duration(plain_interval))) return;
+    if (silent_ ||
+        now - last_shown_ < (live_ ? Clock::duration(live_interval) : Clock::duration(plain_interval)))
+        return;
     last_shown_ = now;
     show(false);
     write_status(false);
@@ -86,12 +90,15 @@ void Progress::show(bool last) {
     const double seconds = seconds_between(step_start_, Clock::now());
     std::string line = fmt::format("{} {}", prefix_, step.name);
     if (total_ > 0 && !last)
-        line += fmt::format("  {:.0f} %", 100.0 * static_cast<double>(step.done) / static_cast<double>(total_));
+        line +=
+            fmt::format("  {:.0f} %", 100.0 * static_cast<double>(step.done) / static_cast<double>(total_));
     if (step.done > 0 && !step.unit.empty()) {
         const double done = static_cast<double>(step.done);
-        line += fmt::format("  {}{}  {}{}/s", format_count(done), step.unit, format_count(done / std::max(seconds, 1e-3)), step.unit);
+        line += fmt::format("  {}{}  {}{}/s", format_count(done), step.unit,
+                            format_count(done / std::max(seconds, 1e-3)), step.unit);
         if (total_ > step.done && !last)
-            line += fmt::format("  ETA {}", format_seconds(seconds * static_cast<double>(total_ - step.done) / done));
+            line += fmt::format("  ETA {}",
+                                format_seconds(seconds * static_cast<double>(total_ - step.done) / done));
     }
     if (last) line += "  " + format_seconds(seconds);
     line += "  " + format_bytes(static_cast<double>(resident_bytes()));
@@ -105,14 +112,22 @@ void Progress::show(bool last) {
 void Progress::write_status(bool finished_step) {
     if (silent_ || status_file_.empty()) return;
     const Step& step = steps_.back();
-    const nlohmann::json status = {{"job", job_},         {"step", step.name},        {"done", step.done},
-                                   {"total", total_},     {"unit", step.unit},        {"step_finished", finished_step},
-                                   {"seconds", seconds()}, {"step_seconds", seconds_between(step_start_, Clock::now())},
-                                   {"resident_bytes", resident_bytes()}, {"host", host_name()},
-                                   {"pid", getpid()},     {"updated", utc_now()}};
+    const nlohmann::json status = {{"job", job_},
+                                   {"step", step.name},
+                                   {"done", step.done},
+                                   {"total", total_},
+                                   {"unit", step.unit},
+                                   {"step_finished", finished_step},
+                                   {"seconds", seconds()},
+                                   {"step_seconds", seconds_between(step_start_, Clock::now())},
+                                   {"resident_bytes", resident_bytes()},
+                                   {"host", host_name()},
+                                   {"pid", getpid()},
+                                   {"updated", utc_now()}};
     const std::filesystem::path partial = status_file_.string() + ".partial";
     std::error_code ignored;  // a status that cannot be written must not stop the job
-    if (std::ofstream(partial) << status.dump(2) << '\n') std::filesystem::rename(partial, status_file_, ignored);
+    if (std::ofstream(partial) << status.dump(2) << '\n')
+        std::filesystem::rename(partial, status_file_, ignored);
 }
 
 }  // namespace eckart

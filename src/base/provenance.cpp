@@ -1,14 +1,13 @@
 #include "eckart/base/provenance.hpp"
 
+#include "eckart/version.hpp"
+
 #include <chrono>
 #include <ctime>
 #include <span>
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
-
-#include "eckart/version.hpp"
+#include <unistd.h>
 
 namespace eckart {
 
@@ -28,9 +27,10 @@ std::string host_name() {
 
 nlohmann::json provenance(int argc, const char* const* argv, int ranks, const nlohmann::json& extra) {
     std::string command;
-    for (const char* word : std::span(argv, static_cast<std::size_t>(argc))) command += (command.empty() ? "" : " ") + std::string(word);
-    nlohmann::json facts = {{"software", "eckart"}, {"version", version},  {"command", command},
-                            {"host", host_name()},  {"ranks", ranks},      {"started", utc_now()}};
+    for (const char* word : std::span(argv, static_cast<std::size_t>(argc)))
+        command += (command.empty() ? "" : " ") + std::string(word);
+    nlohmann::json facts = {{"software", "eckart"}, {"version", version}, {"command", command},
+                            {"host", host_name()},  {"ranks", ranks},     {"started", utc_now()}};
     facts.update(extra);
     return facts;
 }

@@ -10,7 +10,9 @@ namespace {
 enum class Outcome : int { fine, usage, interrupted, error };
 }
 
-bool any(const Communicator& comm, bool mine) { return all_max(comm, std::int32_t{mine}) != 0; }
+bool any(const Communicator& comm, bool mine) {
+    return all_max(comm, std::int32_t{mine}) != 0;
+}
 
 void agree(const Communicator& comm, const std::function<void()>& local) {
     Outcome outcome = Outcome::fine;
@@ -35,7 +37,8 @@ void agree(const Communicator& comm, const std::function<void()>& local) {
 
 void stop_if_interrupted(const Communicator& comm, const std::string& what_is_safe) {
     if (any(comm, interrupt_requested()))
-        throw SharedError<Interrupted>(fmt::format("stopped as asked; {}; run the same command to continue", what_is_safe));
+        throw SharedError<Interrupted>(
+            fmt::format("stopped as asked; {}; run the same command to continue", what_is_safe));
 }
 
 }  // namespace eckart::mpi

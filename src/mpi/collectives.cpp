@@ -20,8 +20,12 @@ MPI_Datatype type_of() {
 
 }  // namespace
 
-std::int64_t round_bytes() { return round_limit; }
-void set_round_bytes(std::int64_t bytes) { round_limit = std::max<std::int64_t>(bytes, 16); }
+std::int64_t round_bytes() {
+    return round_limit;
+}
+void set_round_bytes(std::int64_t bytes) {
+    round_limit = std::max<std::int64_t>(bytes, 16);
+}
 
 namespace detail {
 
@@ -43,7 +47,9 @@ void reduce(const Communicator& comm, std::span<T> values, MPI_Op op) {
     const auto step = static_cast<std::size_t>(round_bytes()) / sizeof(T);
     for (std::size_t done = 0; done < values.size(); done += step) {
         const std::span<T> part = values.subspan(done, std::min(step, values.size() - done));
-        check(MPI_Allreduce(MPI_IN_PLACE, part.data(), narrow<int>(part.size()), type_of<T>(), op, comm.handle()), "MPI_Allreduce");
+        check(MPI_Allreduce(MPI_IN_PLACE, part.data(), narrow<int>(part.size()), type_of<T>(), op,
+                            comm.handle()),
+              "MPI_Allreduce");
     }
 }
 template void reduce(const Communicator&, std::span<double>, MPI_Op);
@@ -54,13 +60,16 @@ template void reduce(const Communicator&, std::span<std::int32_t>, MPI_Op);
 template void reduce(const Communicator&, std::span<std::uint8_t>, MPI_Op);
 
 /// Pairs of ranks exchange in `size` steps; each pair's bytes go in rounds. Rank r sends to r + s in step s.
-void all_to_all_bytes(const Communicator& comm, const std::byte* send, std::span<const std::int64_t> send_counts,
-                      std::byte* receive, std::span<const std::int64_t> receive_counts) {
+void all_to_all_bytes(const Communicator& comm, const std::byte* send,
+                      std::span<const std::int64_t> send_counts, std::byte* receive,
+                      std::span<const std::int64_t> receive_counts) {
     const int size = comm.size(), rank = comm.rank();
     std::vector<std::int64_t> from(send_counts.size()), to(receive_counts.size());
-    for (std::size_t r = 1; r < from.size(); ++r) from[r] = from[r - 1] + send_counts[r - 1], to[r] = to[r - 1] + receive_counts[r - 1];
+    for (std::size_t r = 1; r < from.size(); ++r)
+        from[r] = from[r - 1] + send_counts[r - 1], to[r] = to[r - 1] + receive_counts[r - 1];
     for (int step = 0; step < size; ++step) {
-        const auto target = static_cast<std::size_t>((rank + step) % size), source = static_cast<std::size_t>((rank - step + size) % size);
+        const auto target = static_cast<std::size_t>((rank + step) % size),
+                   source = static_cast<std::size_t>((rank - step + size) % size);
         const std::int64_t out = send_counts[target], in = receive_counts[source];
         if (step == 0) {
             std::copy_n(send + from[target], out, receive + to[source]);
@@ -70,8 +79,14 @@ void all_to_all_bytes(const Communicator& comm, const std::byte* send, std::span
             const int out_now = narrow<int>(std::clamp<std::int64_t>(out - done, 0, round_bytes()));
             const int in_now = narrow<int>(std::clamp<std::int64_t>(in - done, 0, round_bytes()));
             MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
-            if (in_now > 0) check(MPI_Irecv(receive + to[source] + done, in_now, MPI_BYTE, static_cast<int>(source), 0, comm.handle(), &requests[0]), "MPI_Irecv");
-            if (out_now > 0) check(MPI_Isend(send + from[target] + done, out_now, MPI_BYTE, static_cast<int>(target), 0, comm.handle(), &requests[1]), "MPI_Isend");
+            if (in_now > 0)
+                check(MPI_Irecv(receive + to[source] + done, in_now, MPI_BYTE, static_cast<int>(source), 0,
+                                comm.handle(), &requests[0]),
+                      "MPI_Irecv");
+            if (out_now > 0)
+                check(MPI_Isend(send + from[target] + done, out_now, MPI_BYTE, static_cast<int>(target), 0,
+                                comm.handle(), &requests[1]),
+                      "MPI_Isend");
             check(MPI_Waitall(2, requests, MPI_STATUSES_IGNORE), "MPI_Waitall");
         }
     }

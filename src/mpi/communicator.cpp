@@ -1,5 +1,9 @@
 #include "eckart/mpi/communicator.hpp"
 
+#include "eckart/base/error.hpp"
+#include "eckart/base/provenance.hpp"
+#include "eckart/mpi/agree.hpp"
+
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -8,23 +12,21 @@
 
 #include <unistd.h>
 
-#include "eckart/base/error.hpp"
-#include "eckart/base/provenance.hpp"
-#include "eckart/mpi/agree.hpp"
-
 namespace eckart::mpi {
 
 namespace {
 
 /// Prints the one line and ends the job on all ranks. MPI_Abort takes effect even while others wait.
 [[noreturn]] void end_job(const Communicator& world, int code, const std::string& text) {
-    const std::string where = world.size() > 1 ? fmt::format(" (rank {} on {})", world.rank(), host_name()) : "";
+    const std::string where =
+        world.size() > 1 ? fmt::format(" (rank {} on {})", world.rank(), host_name()) : "";
     std::cerr << fmt::format("eckart: {}{}\n", text, where) << std::flush;
     MPI_Abort(world.handle(), code);
     std::_Exit(code);
 }
 
-/// An error that all ranks throw together is printed by the first alone: the others wait for it to end the job.
+/// An error that all ranks throw together is printed by the first alone: the others wait for it to end the
+/// job.
 [[noreturn]] void end_job(const Communicator& world, int code, const std::exception& error) {
     constexpr unsigned patience_seconds = 10;
     if (dynamic_cast<const SharedByAllRanks*>(&error) != nullptr && !world.is_root()) sleep(patience_seconds);
@@ -38,7 +40,8 @@ void require_whole_job(const Communicator& world) {
     if (tasks == nullptr || step == nullptr || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return;
     const int expected = std::atoi(tasks);
     require(world.size() > 1 || expected <= 1,
-            "srun started {} processes that do not know of each other (each sees 1 rank): use 'srun --mpi=pmix' or mpirun",
+            "srun started {} processes that do not know of each other (each sees 1 rank): use 'srun "
+            "--mpi=pmix' or mpirun",
             expected);
 }
 
@@ -52,7 +55,9 @@ void check(int code, const char* call) {
     throw Error("{} failed: {}", call, std::string(text, static_cast<std::size_t>(length)));
 }
 
-Communicator Communicator::world() { return {MPI_COMM_WORLD, false}; }
+Communicator Communicator::world() {
+    return {MPI_COMM_WORLD, false};
+}
 
 Communicator::~Communicator() {
     // Freeing is collective: while an exception unwinds, other ranks may be elsewhere, so it is left undone.
@@ -79,7 +84,8 @@ Communicator Communicator::split(int color, int key) const {
 
 Communicator Communicator::split_by_node() const {
     MPI_Comm part = MPI_COMM_NULL;
-    check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank(), MPI_INFO_NULL, &part), "MPI_Comm_split_type");
+    check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank(), MPI_INFO_NULL, &part),
+          "MPI_Comm_split_type");
     return {part, true};
 }
 
@@ -89,7 +95,9 @@ Communicator Communicator::duplicate() const {
     return {copy, true};
 }
 
-void Communicator::barrier() const { check(MPI_Barrier(handle_), "MPI_Barrier"); }
+void Communicator::barrier() const {
+    check(MPI_Barrier(handle_), "MPI_Barrier");
+}
 
 int run_job(int argc, char** argv, const std::function<int(const Communicator&)>& body) {
     int provided = 0;

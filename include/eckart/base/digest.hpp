@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace eckart {
 
@@ -46,12 +47,13 @@ private:
 };
 
 Digest digest_of(std::span<const std::byte> bytes);
-inline Digest digest_of(std::string_view text) { return digest_of(std::as_bytes(std::span(text.data(), text.size()))); }
+inline Digest digest_of(std::string_view text) {
+    return digest_of(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 /// Digest of the elements of `values` as they lie in memory (little-endian).
 template <typename T>
-    requires std::is_arithmetic_v<T>
-Digest digest_of(std::span<const T> values) {
+requires std::is_arithmetic_v<T> Digest digest_of(std::span<const T> values) {
     return digest_of(std::as_bytes(values));
 }
 

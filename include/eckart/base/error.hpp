@@ -18,8 +18,7 @@ public:
     using std::runtime_error::runtime_error;
 
     template <typename... Args>
-        requires(sizeof...(Args) > 0)
-    explicit Error(fmt::format_string<Args...> text, Args&&... args)
+    requires(sizeof...(Args) > 0) explicit Error(fmt::format_string<Args...> text, Args&&... args)
         : std::runtime_error(fmt::format(text, std::forward<Args>(args)...)) {}
 };
 
@@ -29,7 +28,8 @@ public:
     using Error::Error;
 };
 
-/// A stop was asked for (signal, time limit) and the work so far is safe on disk. Exit code `exit_interrupted`.
+/// A stop was asked for (signal, time limit) and the work so far is safe on disk. Exit code
+/// `exit_interrupted`.
 class Interrupted : public Error {
 public:
     using Error::Error;
@@ -51,8 +51,8 @@ void require(bool holds, fmt::format_string<Args...> text, Args&&... args) {
 
 /// `value` as a `To`. Throws `Error` naming the place when it does not fit.
 template <typename To, typename From>
-    requires(std::is_integral_v<To> && std::is_integral_v<From>)
-constexpr To narrow(From value, std::source_location place = std::source_location::current()) {
+requires(std::is_integral_v<To>&& std::is_integral_v<From>) constexpr To
+    narrow(From value, std::source_location place = std::source_location::current()) {
     if (!std::in_range<To>(value)) [[unlikely]]
         throw Error(fmt::format("the number {} does not fit in {} bits ({}:{})", value,
                                 std::numeric_limits<To>::digits, place.file_name(), place.line()));

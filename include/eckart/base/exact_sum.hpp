@@ -1,9 +1,10 @@
 #pragma once
 
+#include "eckart/base/error.hpp"
+#include "eckart/base/wide.hpp"
+
 #include <cmath>
 #include <cstdint>
-
-#include "eckart/base/error.hpp"
 
 namespace eckart {
 
@@ -14,8 +15,9 @@ public:
     ExactSum() = default;
     ExactSum(std::uint64_t whole, std::uint64_t fraction) : whole_(whole), fraction_(fraction) {}
 
-    /// Adds the rational `count * numerator / denominator`, e.g. a row's multiplicity times sum(c^2) / total^2.
-    void add_ratio(std::uint64_t count, unsigned __int128 numerator, unsigned __int128 denominator);
+    /// Adds the rational `count * numerator / denominator`, e.g. a row's multiplicity times sum(c^2) /
+    /// total^2.
+    void add_ratio(std::uint64_t count, Wide numerator, Wide denominator);
 
     ExactSum& operator+=(const ExactSum& other) {
         fraction_ += other.fraction_;
@@ -26,7 +28,9 @@ public:
 
     std::uint64_t whole() const { return whole_; }
     std::uint64_t fraction() const { return fraction_; }
-    double value() const { return static_cast<double>(whole_) + std::ldexp(static_cast<double>(fraction_), -64); }
+    double value() const {
+        return static_cast<double>(whole_) + std::ldexp(static_cast<double>(fraction_), -64);
+    }
 
 private:
     std::uint64_t whole_ = 0;

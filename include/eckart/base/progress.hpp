@@ -11,7 +11,8 @@ namespace eckart {
 
 /// Progress of one job on stderr, fit for a batch log: a line a step, percent, rate, time left, memory; on a
 /// terminal the line is rewritten in place. Steps and their seconds are kept for the summary. With a status
-/// file, the same facts are left there as JSON for `eckart status`. A silent one (other ranks) only keeps time.
+/// file, the same facts are left there as JSON for `eckart status`. A silent one (other ranks) only keeps
+/// time.
 class Progress {
 public:
     struct Step {
@@ -23,7 +24,8 @@ public:
     };
 
     /// `job` names the stage, e.g. "matrix"; it is number `index` of `count`, or alone when `count` is 0.
-    static Progress on_stderr(std::string job, int index = 0, int count = 0, std::filesystem::path status_file = {});
+    static Progress on_stderr(std::string job, int index = 0, int count = 0,
+                              std::filesystem::path status_file = {});
     static Progress silent();
     ~Progress();
     Progress(Progress&&) noexcept = default;

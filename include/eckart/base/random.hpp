@@ -6,7 +6,8 @@
 
 namespace eckart {
 
-/// 64 well-mixed bits (the finaliser of SplitMix64: Steele, Lea and Flood, 2014). A bijection of 64-bit words.
+/// 64 well-mixed bits (the finaliser of SplitMix64: Steele, Lea and Flood, 2014). A bijection of 64-bit
+/// words.
 constexpr std::uint64_t mix64(std::uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;

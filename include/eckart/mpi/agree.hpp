@@ -1,15 +1,16 @@
 #pragma once
 
+#include "eckart/base/error.hpp"
+#include "eckart/mpi/communicator.hpp"
+
 #include <exception>
 #include <functional>
 #include <string>
 
-#include "eckart/base/error.hpp"
-#include "eckart/mpi/communicator.hpp"
-
 namespace eckart::mpi {
 
-/// An error that every rank throws together: it is printed by the first rank alone. `Kind` decides the exit code.
+/// An error that every rank throws together: it is printed by the first rank alone. `Kind` decides the exit
+/// code.
 struct SharedByAllRanks {};
 template <typename Kind>
 class SharedError : public Kind, public SharedByAllRanks {
@@ -21,8 +22,8 @@ public:
 /// True everywhere when `mine` is true anywhere. Collective.
 bool any(const Communicator& comm, bool mine);
 
-/// Runs `local` (which must not communicate) on every rank; when it throws on some, all ranks throw the error of
-/// the least of those, so that no rank goes on to wait for one that has stopped. Collective.
+/// Runs `local` (which must not communicate) on every rank; when it throws on some, all ranks throw the error
+/// of the least of those, so that no rank goes on to wait for one that has stopped. Collective.
 void agree(const Communicator& comm, const std::function<void()>& local);
 
 /// Throws `Interrupted` on every rank when a stop was requested on any. Collective: call it at checkpoints.

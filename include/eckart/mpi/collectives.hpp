@@ -1,5 +1,10 @@
 #pragma once
 
+#include "eckart/base/digest.hpp"
+#include "eckart/base/error.hpp"
+#include "eckart/base/exact_sum.hpp"
+#include "eckart/mpi/communicator.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -7,13 +12,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "eckart/base/digest.hpp"
-#include "eckart/base/error.hpp"
-#include "eckart/base/exact_sum.hpp"
-#include "eckart/mpi/communicator.hpp"
-
-/// Collectives over spans with 64-bit lengths: what is longer than `round_bytes()` goes in rounds, so no count
-/// or displacement reaches 2^31. All are collective over the communicator.
+/// Collectives over spans with 64-bit lengths: what is longer than `round_bytes()` goes in rounds, so no
+/// count or displacement reaches 2^31. All are collective over the communicator.
 namespace eckart::mpi {
 
 /// Bytes a single MPI call may move (1 GiB). Lowered by tests to run the round paths on small data.
@@ -24,7 +24,7 @@ template <typename T>
 concept Trivial = std::is_trivially_copyable_v<T>;
 template <typename T>
 concept Number = std::is_same_v<T, double> || std::is_same_v<T, float> || std::is_same_v<T, std::int64_t> ||
-                 std::is_same_v<T, std::uint64_t> || std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
+    std::is_same_v<T, std::uint64_t> || std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
 
 namespace detail {
 void broadcast_bytes(const Communicator&, void* data, std::int64_t bytes, int root);
@@ -95,13 +95,16 @@ struct Received {
     std::vector<T> values;
     std::vector<std::int64_t> counts;
 };
-/// Sends `counts[r]` consecutive elements of `values` to rank r. Throws `Error` when the counts do not add up.
+/// Sends `counts[r]` consecutive elements of `values` to rank r. Throws `Error` when the counts do not add
+/// up.
 template <Trivial T>
-Received<T> all_to_all(const Communicator& comm, std::span<const T> values, std::span<const std::int64_t> counts) {
+Received<T> all_to_all(const Communicator& comm, std::span<const T> values,
+                       std::span<const std::int64_t> counts) {
     const auto ranks = static_cast<std::size_t>(comm.size());
     require(counts.size() == ranks, "all_to_all needs one count a rank");
     std::vector<std::int64_t> matrix(ranks * ranks);
-    detail::gather_bytes(comm, counts.data(), static_cast<std::int64_t>(ranks * sizeof(std::int64_t)), matrix.data());
+    detail::gather_bytes(comm, counts.data(), static_cast<std::int64_t>(ranks * sizeof(std::int64_t)),
+                         matrix.data());
     Received<T> received;
     received.counts.resize(ranks);
     std::vector<std::int64_t> send_bytes(ranks), receive_bytes(ranks);
@@ -113,7 +116,8 @@ Received<T> all_to_all(const Communicator& comm, std::span<const T> values, std:
         total += received.counts[r];
         sent += counts[r];
     }
-    require(sent == static_cast<std::int64_t>(values.size()), "all_to_all: the counts add up to {}, not to the {} values", sent, values.size());
+    require(sent == static_cast<std::int64_t>(values.size()),
+            "all_to_all: the counts add up to {}, not to the {} values", sent, values.size());
     received.values.resize(static_cast<std::size_t>(total));
     detail::all_to_all_bytes(comm, reinterpret_cast<const std::byte*>(values.data()), send_bytes,
                              reinterpret_cast<std::byte*>(received.values.data()), receive_bytes);

@@ -7,14 +7,16 @@
 
 namespace eckart::mpi {
 
-/// An MPI communicator: the world (borrowed) or one made by `split` (owned, freed unless an exception unwinds).
+/// An MPI communicator: the world (borrowed) or one made by `split` (owned, freed unless an exception
+/// unwinds).
 class Communicator {
 public:
     /// The processes of this job. Requires MPI to be initialised (see `run_job`).
     static Communicator world();
 
     ~Communicator();
-    Communicator(Communicator&& other) noexcept : handle_(std::exchange(other.handle_, MPI_COMM_NULL)), owned_(std::exchange(other.owned_, false)) {}
+    Communicator(Communicator&& other) noexcept
+        : handle_(std::exchange(other.handle_, MPI_COMM_NULL)), owned_(std::exchange(other.owned_, false)) {}
     Communicator& operator=(Communicator&&) = delete;
 
     int rank() const;
@@ -39,9 +41,9 @@ private:
 /// Throws `Error` with MPI's own text unless `code` is MPI_SUCCESS.
 void check(int code, const char* call);
 
-/// The main function of every MPI program: initialises MPI, runs `body`, and is the one place that catches. An
-/// error is printed once, as one line on stderr that names its rank, and the whole job ends with its exit code;
-/// no other rank is left waiting. Returns the exit code of `body` when nothing is thrown.
+/// The main function of every MPI program: initialises MPI, runs `body`, and is the one place that catches.
+/// An error is printed once, as one line on stderr that names its rank, and the whole job ends with its exit
+/// code; no other rank is left waiting. Returns the exit code of `body` when nothing is thrown.
 int run_job(int argc, char** argv, const std::function<int(const Communicator&)>& body);
 
 }  // namespace eckart::mpi
