@@ -48,14 +48,16 @@ std::int64_t parse_bytes(std::string_view text) {
     double value = 0;
     const char* end = text.data() + text.size();
     const auto [rest, error] = std::from_chars(text.data(), end, value);
-    std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+    const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
     const std::size_t power =
-        unit.empty() ? 0 : std::string_view("KMGT").find(static_cast<char>(unit[0] & ~0x20)) + 1;
+        unit.empty() ? 0 : std::string_view("BKMGT").find(static_cast<char>(unit[0] & ~0x20));
+    const std::string_view rest_of_unit = unit.substr(std::min<std::size_t>(unit.size(), 1));
     const bool suffix_ok =
-        unit.size() <= 1 || unit.substr(1) == "iB" || unit.substr(1) == "B" || unit.substr(1) == "i";
-    if (error != std::errc() || value <= 0 || power > 4 || !suffix_ok)
+        rest_of_unit.empty() ||
+        (power > 0 && (rest_of_unit == "iB" || rest_of_unit == "B" || rest_of_unit == "i"));
+    if (error != std::errc() || value <= 0 || power == std::string_view::npos || !suffix_ok)
         throw UsageError("'{}' is not a size: write for example 512MiB, 8GiB", text);
-    const double bytes = value * std::pow(kibi, power);
+    const double bytes = value * std::pow(static_cast<double>(kibi), static_cast<double>(power));
     if (bytes > 0x1p62) throw UsageError("the size '{}' is too large", text);
     return static_cast<std::int64_t>(bytes);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <mutex>
 #include <numeric>
 
 #include <hdf5.h>
@@ -37,6 +38,14 @@ constexpr Hdf5Id::Close close_file = close_with<H5Fclose>, close_group = close_w
                         close_data = close_with<H5Dclose>, close_space = close_with<H5Sclose>,
                         close_type = close_with<H5Tclose>, close_list = close_with<H5Pclose>,
                         close_attribute = close_with<H5Aclose>, close_object = close_with<H5Oclose>;
+
+/// HDF5 keeps its state in globals, and Debian's build is not made for threads: one call at a time.
+/// Recursive, because an id may be released inside a guarded call.
+std::recursive_mutex& library_mutex() {
+    static std::recursive_mutex mutex;
+    return mutex;
+}
+using Guard = std::scoped_lock<std::recursive_mutex>;
 
 /// The first, most telling line of HDF5's error stack: the system's own message when there is one.
 std::string hdf5_cause() {
@@ -106,6 +115,7 @@ Hdf5Id& Hdf5Id::operator=(Hdf5Id&& other) noexcept {
 }
 
 int Hdf5Id::reset() {
+    const Guard guard(library_mutex());
     return id_ >= 0 ? close_(std::exchange(id_, -1)) : 0;
 }
 
@@ -117,6 +127,7 @@ std::int64_t Hdf5File::verified(std::int64_t code, const char* what, const std::
 }
 
 Hdf5File Hdf5File::create(const std::filesystem::path& path) {
+    const Guard guard(library_mutex());
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     require(id >= 0, "cannot create {}{}", path.string(), hdf5_cause());
@@ -124,6 +135,7 @@ Hdf5File Hdf5File::create(const std::filesystem::path& path) {
 }
 
 Hdf5File Hdf5File::open(const std::filesystem::path& path) {
+    const Guard guard(library_mutex());
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     require(std::filesystem::exists(path), "there is no file {}", path.string());
     const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -132,11 +144,13 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path) {
 }
 
 void Hdf5File::close() {
+    const Guard guard(library_mutex());
     verified(H5Fflush(id_.get(), H5F_SCOPE_GLOBAL), "flush", "the file");
     verified(id_.reset(), "close", "the file");
 }
 
 void Hdf5File::create_group(const std::string& group) {
+    const Guard guard(library_mutex());
     Hdf5Id list(H5Pcreate(H5P_LINK_CREATE), close_list);
     H5Pset_create_intermediate_group(list.get(), 1);
     Hdf5Id id(verified(H5Gcreate2(id_.get(), group.c_str(), list.get(), H5P_DEFAULT, H5P_DEFAULT),
@@ -145,10 +159,12 @@ void Hdf5File::create_group(const std::string& group) {
 }
 
 bool Hdf5File::exists(const std::string& object) const {
+    const Guard guard(library_mutex());
     return H5Lexists(id_.get(), object.c_str(), H5P_DEFAULT) > 0;
 }
 
 std::vector<std::string> Hdf5File::members(const std::string& group) const {
+    const Guard guard(library_mutex());
     std::vector<std::string> names;
     Hdf5Id id(verified(H5Gopen2(id_.get(), group.c_str(), H5P_DEFAULT), "open group", group), close_group);
     const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
@@ -215,6 +231,7 @@ void Hdf5File::read_raw(const std::string& name, std::int64_t type, std::int64_t
 template <Hdf5Number T>
 void Hdf5File::write(const std::string& dataset, std::span<const T> values, std::vector<std::int64_t> shape,
                      DatasetOptions options) {
+    const Guard guard(library_mutex());
     if (shape.empty()) shape = {static_cast<std::int64_t>(values.size())};
     require(product(shape) == static_cast<std::int64_t>(values.size()), "{}: {} values do not fill the shape",
             dataset, values.size());
@@ -225,11 +242,13 @@ void Hdf5File::write(const std::string& dataset, std::span<const T> values, std:
 
 template <Hdf5Number T>
 void Hdf5File::reserve(const std::string& dataset, std::vector<std::int64_t> shape, DatasetOptions options) {
+    const Guard guard(library_mutex());
     create_dataset(dataset, memory_type<T>(), shape, options);
 }
 
 template <Hdf5Number T>
 void Hdf5File::write_part(const std::string& dataset, std::int64_t offset, std::span<const T> values) {
+    const Guard guard(library_mutex());
     Hdf5Id id(verified(H5Dopen2(id_.get(), dataset.c_str(), H5P_DEFAULT), "open dataset", dataset),
               close_data);
     write_raw(id.get(), memory_type<T>(), sizeof(T), values.data(), offset,
@@ -237,6 +256,7 @@ void Hdf5File::write_part(const std::string& dataset, std::int64_t offset, std::
 }
 
 std::vector<std::int64_t> Hdf5File::shape(const std::string& dataset) const {
+    const Guard guard(library_mutex());
     Hdf5Id id(verified(H5Dopen2(id_.get(), dataset.c_str(), H5P_DEFAULT), "open dataset", dataset),
               close_data);
     Hdf5Id space(H5Dget_space(id.get()), close_space);
@@ -245,6 +265,7 @@ std::vector<std::int64_t> Hdf5File::shape(const std::string& dataset) const {
 }
 
 std::int64_t Hdf5File::element_bytes(const std::string& dataset) const {
+    const Guard guard(library_mutex());
     Hdf5Id id(verified(H5Dopen2(id_.get(), dataset.c_str(), H5P_DEFAULT), "open dataset", dataset),
               close_data);
     Hdf5Id type(H5Dget_type(id.get()), close_type);
@@ -253,6 +274,7 @@ std::int64_t Hdf5File::element_bytes(const std::string& dataset) const {
 
 template <Hdf5Number T>
 std::vector<T> Hdf5File::read(const std::string& dataset) const {
+    const Guard guard(library_mutex());
     std::vector<T> values(static_cast<std::size_t>(product(shape(dataset))));
     read_part(dataset, 0, std::span<T>(values));
     return values;
@@ -260,6 +282,7 @@ std::vector<T> Hdf5File::read(const std::string& dataset) const {
 
 template <Hdf5Number T>
 void Hdf5File::read_part(const std::string& dataset, std::int64_t offset, std::span<T> out) const {
+    const Guard guard(library_mutex());
     read_raw(dataset, memory_type<T>(), sizeof(T), out.data(), offset, static_cast<std::int64_t>(out.size()));
 }
 
@@ -274,6 +297,7 @@ Hdf5Id text_type() {
 }  // namespace
 
 void Hdf5File::write_strings(const std::string& dataset, const std::vector<std::string>& values) {
+    const Guard guard(library_mutex());
     const Hdf5Id type = text_type();
     const Hdf5Id id = create_dataset(dataset, type.get(), {static_cast<std::int64_t>(values.size())}, {});
     std::vector<const char*> texts(values.size());
@@ -283,6 +307,7 @@ void Hdf5File::write_strings(const std::string& dataset, const std::vector<std::
 }
 
 std::vector<std::string> Hdf5File::read_strings(const std::string& dataset) const {
+    const Guard guard(library_mutex());
     const Hdf5Id type = text_type();
     std::vector<char*> texts(static_cast<std::size_t>(product(shape(dataset))));
     Hdf5Id id(verified(H5Dopen2(id_.get(), dataset.c_str(), H5P_DEFAULT), "open dataset", dataset),
@@ -303,6 +328,7 @@ Hdf5Id open_object(std::int64_t file, const std::string& object) {
 
 template <Hdf5Number T>
 void Hdf5File::set_attribute(const std::string& object, const std::string& name, std::span<const T> values) {
+    const Guard guard(library_mutex());
     const Hdf5Id owner = open_object(id_.get(), object);
     const hsize_t extent = values.size();
     Hdf5Id space(H5Screate_simple(1, &extent, nullptr), close_space);
@@ -315,6 +341,7 @@ void Hdf5File::set_attribute(const std::string& object, const std::string& name,
 
 template <Hdf5Number T>
 void Hdf5File::set_attribute(const std::string& object, const std::string& name, T value) {
+    const Guard guard(library_mutex());
     const Hdf5Id owner = open_object(id_.get(), object);
     Hdf5Id space(H5Screate(H5S_SCALAR), close_space);
     Hdf5Id id(verified(H5Acreate2(owner.get(), name.c_str(), memory_type<T>(), space.get(), H5P_DEFAULT,
@@ -325,6 +352,7 @@ void Hdf5File::set_attribute(const std::string& object, const std::string& name,
 }
 
 void Hdf5File::set_attribute(const std::string& object, const std::string& name, const std::string& value) {
+    const Guard guard(library_mutex());
     const Hdf5Id owner = open_object(id_.get(), object);
     const Hdf5Id type = text_type();
     Hdf5Id space(H5Screate(H5S_SCALAR), close_space);
@@ -337,11 +365,13 @@ void Hdf5File::set_attribute(const std::string& object, const std::string& name,
 }
 
 bool Hdf5File::has_attribute(const std::string& object, const std::string& name) const {
+    const Guard guard(library_mutex());
     return H5Aexists_by_name(id_.get(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
 }
 
 template <Hdf5Number T>
 T Hdf5File::attribute(const std::string& object, const std::string& name) const {
+    const Guard guard(library_mutex());
     T value{};
     Hdf5Id id(verified(H5Aopen_by_name(id_.get(), object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
                        "open attribute", name),
@@ -351,6 +381,7 @@ T Hdf5File::attribute(const std::string& object, const std::string& name) const 
 }
 
 std::string Hdf5File::text_attribute(const std::string& object, const std::string& name) const {
+    const Guard guard(library_mutex());
     const Hdf5Id type = text_type();
     Hdf5Id id(verified(H5Aopen_by_name(id_.get(), object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
                        "open attribute", name),

@@ -1,14 +1,14 @@
 #pragma once
 
+#include "eckart/base/digest.hpp"
+#include "eckart/base/exact_sum.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
-
-#include "eckart/base/digest.hpp"
-#include "eckart/base/exact_sum.hpp"
 
 namespace eckart::matrix {
 
@@ -25,7 +25,7 @@ struct BlockEntry {
 struct Manifest {
     int order = 0;
     std::int64_t vocabulary = 0;
-    nlohmann::json tokenizer;         ///< how text became tokens
+    nlohmann::json tokenizer;  ///< how text became tokens
     std::int64_t documents = 0;
     std::int64_t tokens = 0;
     std::int64_t expected_ngrams = 0;  ///< sum over documents of max(0, length - order + 1), by the reader
@@ -35,11 +35,11 @@ struct Manifest {
     std::int64_t nonzeros = 0;         ///< of W, unmerged
     std::int64_t merged_rows = 0;      ///< distinct rows of W, one-hot ones included
     std::int64_t merged_nonzeros = 0;
-    std::int64_t one_hot_rows = 0;      ///< distinct one-hot rows: columns with at least one
-    std::int64_t one_hot_contexts = 0;  ///< contexts with a single successor
-    ExactSum frobenius_squared;         ///< ||W||_F^2, every context once
+    std::int64_t one_hot_rows = 0;          ///< distinct one-hot rows: columns with at least one
+    std::int64_t one_hot_contexts = 0;      ///< contexts with a single successor
+    ExactSum frobenius_squared;             ///< ||W||_F^2, every context once
     double frobenius_squared_by_count = 0;  ///< the same with contexts weighted by weight / ngrams
-    Digest digest;                      ///< of the matrix: independent of ranks, memory and block sizes
+    Digest digest;                          ///< of the matrix: independent of ranks, memory and block sizes
     nlohmann::json recipe;
     nlohmann::json provenance;
     nlohmann::json stages;      ///< [{name, seconds, peak_bytes}]

@@ -1,14 +1,14 @@
 #pragma once
 
+#include "eckart/matrix/block_file.hpp"
+#include "eckart/matrix/csr_block.hpp"
+#include "eckart/matrix/manifest.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <future>
 #include <optional>
 #include <vector>
-
-#include "eckart/matrix/block_file.hpp"
-#include "eckart/matrix/csr_block.hpp"
-#include "eckart/matrix/manifest.hpp"
 
 namespace eckart::matrix {
 
@@ -47,8 +47,8 @@ private:
     Columns columns_;
 };
 
-/// One pass over some blocks of a matrix: while the caller works on a block, the next is read, decompressed and
-/// checked by another thread. Holds two blocks.
+/// One pass over some blocks of a matrix: while the caller works on a block, the next is read, decompressed
+/// and checked by another thread. Holds two blocks.
 class BlockStream {
 public:
     BlockStream(const MatrixReader& reader, std::vector<std::int64_t> numbers);
