@@ -1,0 +1,244 @@
+#include "eckart/text/corpus.hpp"
+
+#include "eckart/base/error.hpp"
+#include "eckart/io/recipe.hpp"
+#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/collectives.hpp"
+#include "eckart/text/document_reader.hpp"
+#include "eckart/text/token_file.hpp"
+#include "eckart/text/words.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace eckart::text {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t default_words = 32000;
+
+bool is_token_format(Format format) {
+    return format == Format::token_bin || format == Format::token_npy;
+}
+
+/// Documents of a text shard, tokenised.
+class TextSource : public TokenSource {
+public:
+    TextSource(std::unique_ptr<DocumentReader> reader, std::shared_ptr<const Tokenizer> tokenizer, int order)
+        : reader_(std::move(reader)), tokenizer_(std::move(tokenizer)), order_(order) {}
+    bool next(TokenChunk& chunk) override {
+        std::string_view document;
+        const bool found = reader_->next(document);
+        counts_.bytes = reader_->bytes_read();
+        counts_.skipped = reader_->skipped();
+        if (!found) return false;
+        tokens_.clear();
+        tokenizer_->encode(document, tokens_);
+        const auto length = static_cast<std::int64_t>(tokens_.size());
+        chunk = {.tokens = tokens_, .starts_document = true, .lead_in = 0};
+        ++counts_.documents;
+        counts_.tokens += length;
+        counts_.expected_ngrams += std::max<std::int64_t>(0, length - order_ + 1);
+        return true;
+    }
+
+private:
+    std::unique_ptr<DocumentReader> reader_;
+    std::shared_ptr<const Tokenizer> tokenizer_;
+    int order_;
+    std::vector<TokenId> tokens_;
+};
+
+/// The most frequent words over all ranks. Each rank owns the words of some hash values, so that none holds
+/// all.
+std::vector<std::string> reduce_words(const mpi::Communicator& comm, const WordCounts& mine,
+                                      std::int64_t size) {
+    const auto exchange = [&](const auto& words_of_rank) {
+        std::string letters;
+        std::vector<std::int64_t> counts;
+        for (const auto& words : words_of_rank) {
+            const std::size_t before = letters.size();
+            for (const auto* entry : words)
+                letters += entry->first + '\t' + std::to_string(entry->second) + '\n';
+            counts.push_back(static_cast<std::int64_t>(letters.size() - before));
+        }
+        const auto received = mpi::all_to_all<char>(comm, letters, counts).values;
+        WordCounts merged;
+        std::string_view text(received.data(), received.size());
+        while (!text.empty()) {
+            const std::size_t end = text.find('\n'), tab = text.rfind('\t', end);
+            merged[std::string(text.substr(0, tab))] +=
+                std::stoll(std::string(text.substr(tab + 1, end - tab - 1)));
+            text.remove_prefix(end + 1);
+        }
+        return merged;
+    };
+    std::vector<std::vector<const WordCounts::value_type*>> by_owner(static_cast<std::size_t>(comm.size()));
+    for (const auto& entry : mine) by_owner[TextHash{}(entry.first) % by_owner.size()].push_back(&entry);
+    const WordCounts owned = exchange(by_owner);
+    std::vector<const WordCounts::value_type*> best;
+    for (const std::string& word : most_frequent(owned, size)) best.push_back(&*owned.find(word));
+    return most_frequent(exchange(std::vector(static_cast<std::size_t>(comm.size()), best)), size);
+}
+
+}  // namespace
+
+ReadCounts& ReadCounts::operator+=(const ReadCounts& other) {
+    documents += other.documents;
+    tokens += other.tokens;
+    expected_ngrams += other.expected_ngrams;
+    skipped += other.skipped;
+    bytes += other.bytes;
+    return *this;
+}
+
+Corpus Corpus::open(const std::vector<std::string>& paths, const CorpusOptions& options) {
+    if (paths.empty()) throw UsageError("no corpus is named");
+    if (options.token_type != "uint16" && options.token_type != "uint32")
+        throw UsageError("--token-type is uint16 or uint32, not {}", options.token_type);
+    if (options.vocabulary < 0)
+        throw UsageError("--vocabulary {} is not a number of tokens", options.vocabulary);
+    Corpus corpus;
+    corpus.options_ = options;
+    for (const std::string& path : paths) {
+        require(fs::exists(path), "there is no corpus file {}", path);
+        if (!fs::is_directory(path)) {
+            corpus.add_file(path);
+            continue;
+        }
+        std::vector<std::string> found;
+        for (const auto& entry : fs::recursive_directory_iterator(path))
+            if (entry.is_regular_file()) found.push_back(entry.path().string());
+        std::sort(found.begin(), found.end());
+        require(!found.empty(), "the directory {} holds no file", path);
+        for (const std::string& file : found) corpus.add_file(file);
+    }
+    const auto tokens = std::count_if(corpus.files_.begin(), corpus.files_.end(),
+                                      [](const File& file) { return is_token_format(file.format); });
+    if (tokens != 0 && tokens != static_cast<std::ptrdiff_t>(corpus.files_.size()))
+        throw UsageError("a corpus is text or token files, not both");
+    corpus.plan_shards();
+    return corpus;
+}
+
+void Corpus::add_file(const std::string& path) {
+    const std::string extension = fs::path(path).extension().string();
+    File file{.path = path,
+              .format = Format::text,
+              .size = static_cast<std::int64_t>(fs::file_size(path)),
+              .data_begin = 0,
+              .token_type = ""};
+    if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") {
+        file.format = Format::json_lines;
+    } else if (extension == ".bin" || extension == ".npy") {
+        file.format = extension == ".bin" ? Format::token_bin : Format::token_npy;
+        const TokenLayout layout =
+            extension == ".bin" ? flat_layout(path, options_.token_type) : read_npy_layout(path);
+        file.data_begin = layout.begin;
+        file.token_type = layout.type;
+    } else if (options_.documents == Documents::lines) {
+        file.format = Format::text_lines;
+    }
+    files_.push_back(std::move(file));
+}
+
+void Corpus::plan_shards() {
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+        const File& file = files_[i];
+        // A text file is one document. Other files are cut anywhere: readers find the borders of lines and
+        // documents.
+        const std::int64_t step =
+            file.format == Format::text ? std::max<std::int64_t>(file.size, 1) : options_.shard_bytes / 8 * 8;
+        for (std::int64_t begin = file.data_begin; begin < file.size; begin += step)
+            shards_.push_back({.file = static_cast<std::int64_t>(i),
+                               .begin = begin,
+                               .end = std::min(begin + step, file.size)});
+    }
+    require(!shards_.empty(), "the corpus is empty: {} holds no byte", files_.front().path);
+}
+
+bool Corpus::is_text() const {
+    return !is_token_format(files_.front().format);
+}
+
+std::int64_t Corpus::bytes() const {
+    std::int64_t sum = 0;
+    for (const Shard& shard : shards_) sum += shard.bytes();
+    return sum;
+}
+
+void Corpus::prepare(const mpi::Communicator& comm, Progress& progress) {
+    if (!options_.tokenizer.empty()) {
+        mpi::agree(comm, [&] { tokenizer_ = load_sentencepiece(options_.tokenizer); });
+        return;
+    }
+    if (!is_text()) return;
+    WordCounts counts;
+    progress.begin("finding the vocabulary", bytes(), "B");
+    mpi::agree(comm, [&] {
+        const WordSegmenter segmenter;
+        std::int64_t done = 0;
+        for (std::size_t i = static_cast<std::size_t>(comm.rank()); i < shards_.size();
+             i += static_cast<std::size_t>(comm.size())) {
+            const auto reader = open_documents(files_[static_cast<std::size_t>(shards_[i].file)].path,
+                                               files_[static_cast<std::size_t>(shards_[i].file)].format,
+                                               shards_[i], options_);
+            for (std::string_view document; reader->next(document);) {
+                count_words(segmenter, document, counts);
+                progress.update((done + reader->bytes_read()) * comm.size());
+            }
+            done += shards_[i].bytes();
+        }
+    });
+    const std::int64_t size = options_.vocabulary > 0 ? options_.vocabulary : default_words;
+    tokenizer_ = make_word_tokenizer(reduce_words(comm, counts, size - 1));
+    progress.end();
+}
+
+std::int64_t Corpus::vocabulary_size() const {
+    if (tokenizer_ != nullptr) return tokenizer_->vocabulary_size();
+    if (options_.vocabulary > 0) return options_.vocabulary;
+    return files_.front().token_type == "uint16" ? std::int64_t{1} << 16 : std::int64_t{1} << 21;
+}
+
+std::string Corpus::piece(TokenId token) const {
+    return tokenizer_ == nullptr ? "" : tokenizer_->piece(token);
+}
+
+nlohmann::json Corpus::recipe() const {
+    nlohmann::json inputs = nlohmann::json::array();
+    for (const File& file : files_)
+        inputs.push_back({{"file", fs::path(file.path).filename().string()},
+                          {"bytes", file.size},
+                          {"digest", io::input_digest(file.path)}});
+    return {{"inputs", inputs},
+            {"tokenizer", options_.tokenizer.empty() ? "" : io::input_digest(options_.tokenizer)},
+            {"vocabulary", options_.vocabulary},
+            {"token_type", options_.token_type},
+            {"separator", options_.separator ? nlohmann::json(*options_.separator) : nlohmann::json()},
+            {"documents", options_.documents == Documents::file ? "file" : "lines"},
+            {"field", options_.field},
+            {"on_error", options_.on_error == OnError::fail ? "fail" : "skip"}};
+}
+
+nlohmann::json Corpus::describe_tokenizer() const {
+    if (tokenizer_ != nullptr) return tokenizer_->describe();
+    return {{"kind", "token file"}, {"vocabulary", vocabulary_size()}};
+}
+
+std::unique_ptr<TokenSource> Corpus::read(const Shard& shard) const {
+    const File& file = files_[static_cast<std::size_t>(shard.file)];
+    if (!is_token_format(file.format))
+        return std::make_unique<TextSource>(open_documents(file.path, file.format, shard, options_),
+                                            tokenizer_, options_.order);
+    const std::int64_t width = token_bytes(file.token_type);
+    const TokenLayout layout{
+        .type = file.token_type, .begin = file.data_begin, .count = (file.size - file.data_begin) / width};
+    return open_tokens(file.path, layout, (shard.begin - file.data_begin) / width,
+                       (shard.end - file.data_begin) / width, options_.order, options_.separator,
+                       vocabulary_size());
+}
+
+}  // namespace eckart::text
