@@ -30,7 +30,13 @@ struct Verdict {
 Verdict verify(const mpi::Communicator& comm, const std::filesystem::path& matrix_directory,
                const std::filesystem::path& spectrum_path, Progress& progress);
 
-/// {passed, checks: [...]} for verdict.json.
-nlohmann::json to_json(const Verdict& verdict);
+/// What a verdict is about: size and time of every file of the matrix and of the spectrum. Not collective.
+nlohmann::json verdict_recipe(const std::filesystem::path& matrix_directory,
+                              const std::filesystem::path& spectrum_path);
+/// Whether `path` holds a verdict that passed on just these files.
+bool has_passed(const std::filesystem::path& path, const nlohmann::json& recipe);
+/// Writes verdict.json, atomically. Not collective.
+void write_verdict(const std::filesystem::path& path, const Verdict& verdict, const nlohmann::json& recipe,
+                   const nlohmann::json& provenance, const Progress& progress);
 
 }  // namespace eckart::report
