@@ -111,13 +111,12 @@ Columns read_columns(const std::filesystem::path& directory) {
 
 Digest row_digest(std::span<const std::int64_t> token_ids, std::span<const std::int32_t> indices,
                   std::span<const std::uint64_t> data, std::int64_t multiplicity, std::int64_t weight) {
-    Hasher hasher;
-    for (const std::int32_t column : indices)
-        hasher.add(std::as_bytes(token_ids.subspan(static_cast<std::size_t>(column), 1)));
-    hasher.add(std::as_bytes(data));
-    const std::int64_t rest[] = {multiplicity, weight};
-    hasher.add(std::as_bytes(std::span(rest)));
-    return hasher.digest();
+    std::vector<std::int64_t> numbers;
+    numbers.reserve(indices.size() + data.size() + 2);
+    for (const std::int32_t column : indices) numbers.push_back(token_ids[static_cast<std::size_t>(column)]);
+    for (const std::uint64_t count : data) numbers.push_back(static_cast<std::int64_t>(count));
+    numbers.insert(numbers.end(), {multiplicity, weight});
+    return eckart::digest_of(std::as_bytes(std::span(numbers)));
 }
 
 Digest header_digest(const Manifest& manifest, const Columns& columns) {

@@ -29,7 +29,9 @@ namespace {
 /// job.
 [[noreturn]] void end_job(const Communicator& world, int code, const std::exception& error) {
     constexpr unsigned patience_seconds = 10;
-    if (dynamic_cast<const SharedByAllRanks*>(&error) != nullptr && !world.is_root()) sleep(patience_seconds);
+    // A signal with which the launcher ends the job must not cut the wait short.
+    if (dynamic_cast<const SharedByAllRanks*>(&error) != nullptr && !world.is_root())
+        for (unsigned left = patience_seconds; left > 0;) left = sleep(left);
     end_job(world, code, std::string(error.what()));
 }
 

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "eckart/base/wide.hpp"
+#include "eckart/ngrams/word.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace eckart::ngrams {
+
+/// Sorts words ascending, in place; vectorised (Highway's vqsort) for 64 and 128 bits. Meant for the words of
+/// one partition, which lie in cache.
+class WordSorter {
+public:
+    WordSorter();
+    ~WordSorter();
+    WordSorter(WordSorter&&) noexcept;
+
+    void operator()(std::span<std::uint64_t> words) const;
+    void operator()(std::span<Wide> words) const;
+    void operator()(std::span<Word192> words) const;
+
+private:
+    struct Vectorised;
+    std::unique_ptr<Vectorised> vectorised_;
+};
+
+}  // namespace eckart::ngrams

@@ -1,0 +1,171 @@
+// eckart-matrix: text to matrix. Counts the n-grams of a corpus and leaves the merged rows of W.
+
+#include "eckart/base/error.hpp"
+#include "eckart/base/interrupt.hpp"
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/base/provenance.hpp"
+#include "eckart/driver/command_line.hpp"
+#include "eckart/io/artefact.hpp"
+#include "eckart/io/recipe.hpp"
+#include "eckart/matrix/make_matrix.hpp"
+#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/collectives.hpp"
+#include "eckart/text/corpus.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace eckart;
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+
+namespace {
+
+po::options_description options() {
+    po::options_description corpus("Corpus");
+    corpus.add_options()("corpus", po::value<std::vector<std::string>>()->required()->value_name("PATH..."),
+                         "text (.txt), JSON lines (.jsonl), token files (.bin, .npy), directories")(
+        "tokenizer", po::value<std::string>()->default_value("")->value_name("FILE"),
+        "SentencePiece .model; without it text is cut to words")(
+        "vocabulary", po::value<std::int64_t>()->default_value(0)->value_name("N"),
+        "words to keep (default 32000), or the bound of the ids in token files")(
+        "token-type", po::value<std::string>()->default_value("uint16")->value_name("TYPE"),
+        "of .bin files: uint16 or uint32")("separator", po::value<std::int64_t>()->value_name("ID"),
+                                           "token that ends a document; it is in no n-gram")(
+        "documents", po::value<std::string>()->default_value("file")->value_name("WHAT"),
+        "of plain text: file or lines")("field",
+                                        po::value<std::string>()->default_value("text")->value_name("NAME"),
+                                        "of JSON lines: the text's field")(
+        "on-error", po::value<std::string>()->default_value("fail")->value_name("WHAT"),
+        "malformed documents: fail or skip");
+    po::options_description counting("Counting");
+    counting.add_options()("out", po::value<std::string>()->required()->value_name("DIR"),
+                           "directory of the matrix")(
+        "order", po::value<int>()->default_value(5)->value_name("N"), "length of the n-grams, 2 to 8")(
+        "min-count", po::value<std::int64_t>()->default_value(1)->value_name("N"),
+        "leave out n-grams that occur less often")("scratch", po::value<std::string>()->value_name("DIR"),
+                                                   "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)");
+    po::options_description all;
+    all.add(corpus).add(counting).add(driver::job_options());
+    return all;
+}
+
+text::CorpusOptions corpus_options(const driver::Command& command) {
+    const auto documents = command.get<std::string>("documents"),
+               on_error = command.get<std::string>("on-error");
+    if (documents != "file" && documents != "lines")
+        throw UsageError("--documents is file or lines, not {}", documents);
+    if (on_error != "fail" && on_error != "skip")
+        throw UsageError("--on-error is fail or skip, not {}", on_error);
+    text::CorpusOptions result;
+    result.order = command.get<int>("order");
+    result.tokenizer = command.get<std::string>("tokenizer");
+    result.vocabulary = command.get<std::int64_t>("vocabulary");
+    result.token_type = command.get<std::string>("token-type");
+    if (command.has("separator")) result.separator = command.get<std::int64_t>("separator");
+    result.documents = documents == "file" ? text::Documents::file : text::Documents::lines;
+    result.field = command.get<std::string>("field");
+    result.on_error = on_error == "fail" ? text::OnError::fail : text::OnError::skip;
+    return result;
+}
+
+fs::path scratch_root(const driver::Command& command) {
+    if (command.has("scratch")) return command.get<std::string>("scratch");
+    for (const char* name : {"SLURM_TMPDIR", "TMPDIR"})
+        if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
+    return "/tmp";
+}
+
+matrix::MatrixOptions matrix_options(const driver::Command& command, std::int64_t memory) {
+    matrix::MatrixOptions result;
+    result.directory = command.get<std::string>("out");
+    // The same directory for the same output, so that a later run finds (or clears) what an earlier one left.
+    const std::string out = fs::absolute(result.directory).lexically_normal().string();
+    result.scratch = scratch_root(command) / ("eckart-" + digest_of(out).hex().substr(0, 16));
+    result.order = command.get<int>("order");
+    result.min_count = command.get<std::int64_t>("min-count");
+    result.memory_bytes = memory;
+    if (result.order < 2 || result.order > 8) throw UsageError("--order is 2 to 8, not {}", result.order);
+    if (result.min_count < 1) throw UsageError("--min-count is 1 or more, not {}", result.min_count);
+    return result;
+}
+
+/// True when the directory holds the very matrix; else says what differs and clears the old one away.
+bool already_complete(const matrix::MatrixOptions& options, const io::Recipe& recipe, Progress& progress) {
+    if (!matrix::has_manifest(options.directory)) return false;
+    const std::string changes = io::differences(matrix::read_manifest(options.directory).recipe, recipe);
+    if (changes.empty()) {
+        progress.note(fmt::format("already complete: {}", options.directory.string()));
+        return true;
+    }
+    progress.note("making the matrix anew: " + changes);
+    return false;
+}
+
+void clear_old_matrix(const fs::path& directory) {
+    io::make_directory(directory);
+    fs::remove(directory / matrix::manifest_name);
+    for (const auto& entry : fs::directory_iterator(directory))
+        if (entry.path().filename().string().starts_with("blocks-")) fs::remove(entry.path());
+}
+
+void report(const matrix::Manifest& manifest, Progress& progress) {
+    const auto say = [](std::int64_t number) { return format_count(static_cast<double>(number)); };
+    progress.note(
+        fmt::format("{} {}-grams, {} contexts, {} columns, {} non-zeros; merged: {} rows, {} non-zeros",
+                    say(manifest.ngrams), manifest.order, say(manifest.contexts), say(manifest.columns),
+                    say(manifest.nonzeros), say(manifest.merged_rows), say(manifest.merged_nonzeros)));
+    progress.note(
+        fmt::format("||W||_F^2 = {:.6f}, digest {}, {} tokens/s a rank", manifest.frobenius_squared.value(),
+                    manifest.digest.hex(),
+                    format_count(manifest.statistics.at("tokens_per_second_per_rank").get<double>())));
+}
+
+int run(const mpi::Communicator& world, int argc, char** argv) {
+    po::positional_options_description positional;
+    positional.add("corpus", -1);
+    std::optional<driver::Command> command;
+    mpi::agree(world, [&] {
+        command = driver::parse_command(
+            argc, argv, "eckart-matrix CORPUS... --out DIR [options]",
+            "Counts the n-grams of a corpus and leaves the merged rows of W as HDF5 blocks.", options(),
+            positional);
+    });
+    if (!command->message.empty()) {
+        if (world.is_root()) std::cout << command->message;
+        return exit_success;
+    }
+    watch_for_interrupt();
+    std::optional<matrix::MatrixOptions> options;
+    std::optional<text::Corpus> corpus;
+    const std::int64_t memory = driver::memory_per_rank(*command, world);
+    Progress progress = driver::job_progress(*command, "matrix", world);
+    io::Recipe recipe;
+    bool complete = false;
+    mpi::agree(world, [&] {
+        options = matrix_options(*command, memory);
+        corpus =
+            text::Corpus::open(command->get<std::vector<std::string>>("corpus"), corpus_options(*command));
+        if (!world.is_root()) return;
+        recipe = matrix::matrix_recipe(*corpus, *options);
+        complete = already_complete(*options, recipe, progress);
+        if (!complete) clear_old_matrix(options->directory);
+    });
+    if (mpi::any(world, complete)) return exit_success;
+    corpus->prepare(world, progress);
+    const auto manifest =
+        matrix::make_matrix(world, *corpus, *options, recipe,
+                            provenance(argc, argv, world.size(), nlohmann::json::object()), progress);
+    report(manifest, progress);
+    return exit_success;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return mpi::run_job(argc, argv, [&](const mpi::Communicator& world) { return run(world, argc, argv); });
+}

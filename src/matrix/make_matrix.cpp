@@ -1,0 +1,157 @@
+#include "eckart/matrix/make_matrix.hpp"
+
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/io/artefact.hpp"
+#include "eckart/matrix/matrix_builder.hpp"
+#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/collectives.hpp"
+#include "eckart/ngrams/corpus_counter.hpp"
+#include "eckart/ngrams/packing.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace eckart::matrix {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Programs, libraries, MPI's own buffers and the reader's: outside the parts of the plan.
+constexpr std::int64_t fixed_bytes = std::int64_t{80} << 20;
+
+struct Shares {
+    std::int64_t records = 0;
+    std::int64_t rows = 0;
+};
+
+/// How a rank's memory is dealt out. The records take most of it; when they are gone, the blocks take theirs.
+Shares plan_memory(const text::Corpus& corpus, const MatrixOptions& options) {
+    MemoryPlan plan(options.memory_bytes);
+    plan.add("program, libraries, readers", fixed_bytes);
+    plan.add("one-hot rows, by token", corpus.vocabulary_size() * 21);
+    constexpr std::int64_t least_records = std::int64_t{48} << 20;
+    const std::int64_t left = plan.left();
+    const Shares shares{.records = std::max(left / 4 * 3, least_records),
+                        .rows = std::max(left / 4, least_records / 3)};
+    plan.add("records", shares.records);
+    plan.add("rows", shares.rows);
+    plan.require_fits(
+        fmt::format("give at least --memory {}", format_bytes(static_cast<double>(plan.total()))));
+    return shares;
+}
+
+/// Row buckets: enough that one of them is a small part of memory, few enough to be written at once. A
+/// function of the corpus alone.
+int row_bucket_bits(std::int64_t expected_ngrams) {
+    constexpr int least = 8, most = 16;
+    constexpr std::int64_t ngrams_a_bucket = std::int64_t{1} << 20;
+    return std::clamp(
+        static_cast<int>(std::bit_width(static_cast<std::uint64_t>(expected_ngrams / ngrams_a_bucket))),
+        least, most);
+}
+
+std::vector<std::string> pieces_of(const text::Corpus& corpus) {
+    std::vector<std::string> pieces;
+    if (corpus.has_pieces())
+        for (std::int64_t token = 0; token < corpus.vocabulary_size(); ++token)
+            pieces.push_back(corpus.piece(static_cast<text::TokenId>(token)));
+    return pieces;
+}
+
+nlohmann::json stages_of(const Progress& progress) {
+    nlohmann::json stages = nlohmann::json::array();
+    for (const Progress::Step& step : progress.steps())
+        stages.push_back({{"name", step.name}, {"seconds", step.seconds}, {"peak_bytes", step.peak_bytes}});
+    return stages;
+}
+
+/// Sums and spreads over the ranks, for the manifest.
+nlohmann::json statistics_of(const mpi::Communicator& comm, const ngrams::CounterStatistics& mine,
+                             std::int64_t row_spill_bytes, double seconds, const text::ReadCounts& read) {
+    std::int64_t sums[] = {mine.received, mine.sent_bytes, mine.spilled_bytes, mine.spilled_records,
+                           row_spill_bytes};
+    mpi::all_sum(comm, std::span<std::int64_t>(sums));
+    const double mean = static_cast<double>(sums[0]) / comm.size();
+    const auto most = static_cast<double>(mpi::all_max(comm, mine.received));
+    const auto per_second = static_cast<double>(read.tokens) / std::max(seconds, 1e-9);
+    return {{"ranks", comm.size()},
+            {"tokens_per_second", per_second},
+            {"tokens_per_second_per_rank", per_second / comm.size()},
+            {"exchanged_bytes", sums[1]},
+            {"spilled_bytes", sums[2]},
+            {"spilled_records", sums[3]},
+            {"spilled_row_bytes", sums[4]},
+            {"imbalance", mean > 0 ? most / mean : 1.0},
+            {"skipped_documents", read.skipped},
+            {"peak_resident_bytes", mpi::all_max(comm, peak_resident_bytes())}};
+}
+
+}  // namespace
+
+nlohmann::json matrix_recipe(const text::Corpus& corpus, const MatrixOptions& options) {
+    return {{"corpus", corpus.recipe()}, {"order", options.order}, {"min_count", options.min_count}};
+}
+
+Manifest make_matrix(const mpi::Communicator& comm, const text::Corpus& corpus, const MatrixOptions& options,
+                     const nlohmann::json& recipe, const nlohmann::json& provenance, Progress& progress) {
+    const double start = progress.seconds();
+    const fs::path scratch = options.scratch / fmt::format("rank-{:05}", comm.rank());
+    Shares shares;
+    mpi::agree(comm, [&] {
+        shares = plan_memory(corpus, options);
+        io::make_directory(scratch);
+    });
+    const auto counter =
+        ngrams::NgramCounter::make(comm, {.order = options.order,
+                                          .vocabulary = corpus.vocabulary_size(),
+                                          .min_count = static_cast<std::uint64_t>(options.min_count),
+                                          .memory_bytes = shares.records,
+                                          .scratch = scratch});
+    constexpr std::int64_t round_tokens = std::int64_t{8} << 20;
+    const text::ReadCounts read = ngrams::count_corpus(comm, corpus, *counter, round_tokens, progress);
+    mpi::agree(comm, [&] {
+        require(read.tokens > 0, "the corpus is empty: it holds no token");
+        require(read.expected_ngrams > 0,
+                "the corpus holds no {}-gram: none of its {} documents has {} tokens", options.order,
+                read.documents, options.order);
+    });
+
+    progress.begin("sorting, cutting rows");
+    ngrams::RowBuckets buckets(row_bucket_bits(read.expected_ngrams), shares.rows, scratch / "rows.spill");
+    ngrams::RowCollector rows(corpus.vocabulary_size(), buckets);
+    counter->for_each_context(rows);
+    counter->release();
+    progress.end();
+
+    Manifest facts;
+    facts.order = options.order;
+    facts.vocabulary = corpus.vocabulary_size();
+    facts.tokenizer = corpus.describe_tokenizer();
+    facts.documents = read.documents;
+    facts.tokens = read.tokens;
+    facts.expected_ngrams = read.expected_ngrams;
+    facts.recipe = recipe;
+    facts.provenance = provenance;
+    Manifest manifest = build_matrix(comm,
+                                     {.directory = options.directory,
+                                      .pieces = pieces_of(corpus),
+                                      .block_nonzeros = options.block_nonzeros,
+                                      .deflate_level = options.deflate_level},
+                                     std::move(facts), rows, buckets, progress);
+    progress.end();
+    require(options.min_count > 1 || manifest.ngrams == manifest.expected_ngrams,
+            "counted {} n-grams where the documents' lengths say {}", manifest.ngrams,
+            manifest.expected_ngrams);
+    manifest.statistics =
+        statistics_of(comm, counter->statistics(), buckets.spilled_bytes(), progress.seconds() - start, read);
+    manifest.stages = stages_of(progress);
+    mpi::agree(comm, [&] {
+        if (comm.is_root()) write_manifest(options.directory, manifest);
+        std::error_code ignored;
+        fs::remove_all(scratch, ignored);
+    });
+    return manifest;
+}
+
+}  // namespace eckart::matrix

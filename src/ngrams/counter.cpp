@@ -1,0 +1,310 @@
+#include "eckart/ngrams/counter.hpp"
+
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/mailbox.hpp"
+#include "eckart/ngrams/context_scanner.hpp"
+#include "eckart/ngrams/packing.hpp"
+#include "eckart/ngrams/partition_sorter.hpp"
+#include "eckart/ngrams/run_codec.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace eckart::ngrams {
+
+namespace {
+
+/// Buckets are ranges of partitions, so many that every rank owns about equally many: at least 32 a rank.
+int bucket_bits_for(int ranks) {
+    return std::clamp(static_cast<int>(std::bit_width(static_cast<unsigned>(ranks - 1))) + 5, 8,
+                      partition_bits);
+}
+
+/// A page for each bucket is open at a time; they may take an eighth of the pool.
+std::int64_t page_bytes_for(std::int64_t pool_bytes, int bucket_bits) {
+    constexpr std::int64_t least = 1 << 12, most = 1 << 16;
+    const auto share = static_cast<std::uint64_t>(std::max(least, (pool_bytes / 8) >> bucket_bits));
+    return std::min(most, static_cast<std::int64_t>(std::bit_floor(share)));
+}
+
+template <typename Word>
+class Counter final : public NgramCounter {
+public:
+    Counter(const mpi::Communicator& comm, const CounterOptions& options)
+        : comm_(comm),
+          ranks_(comm.size()),
+          rank_(comm.rank()),
+          packing_(options.order, options.vocabulary),
+          scanner_(packing_, options.min_count),
+          bucket_bits_(bucket_bits_for(ranks_)),
+          sub_bits_(partition_bits - bucket_bits_),
+          pool_(options.memory_bytes / 16 * 15, page_bytes_for(options.memory_bytes / 16 * 15, bucket_bits_)),
+          sorter_(options.memory_bytes / 16 / static_cast<std::int64_t>(sizeof(Word))),
+          cursors_(std::size_t{1} << bucket_bits_),
+          pages_(cursors_.size()),
+          segments_(cursors_.size()),
+          spill_(options.scratch / "ngrams.spill"),
+          mailbox_(comm) {
+        const auto buckets = static_cast<std::int64_t>(cursors_.size());
+        first_own_ = (rank_ * buckets + ranks_ - 1) / ranks_;
+        end_own_ = ((rank_ + 1) * buckets + ranks_ - 1) / ranks_;
+        require(pool_.page_count() >= 4 * buckets,
+                "{} of memory is too little to count on {} ranks: give more --memory",
+                format_bytes(static_cast<double>(options.memory_bytes)), ranks_);
+        if (ranks_ > 1) landing_ = pool_.take();
+    }
+
+    void add(std::span<const std::uint32_t> tokens) override {
+        const auto lead = static_cast<std::size_t>(packing_.order() - 1);
+        if (tokens.size() <= lead) return;
+        Word context{0};
+        for (const std::uint32_t token : tokens.first(lead)) context = packing_.push(context, token);
+        for (const std::uint32_t token : tokens.subspan(lead)) {
+            insert(packing_.key(context), token);
+            context = packing_.push(context, token);
+        }
+        statistics_.records += static_cast<std::int64_t>(tokens.size() - lead);
+        if (ranks_ > 1) receive();
+    }
+
+    bool exchange(bool finished) override {
+        for (std::int64_t bucket = 0; bucket < static_cast<std::int64_t>(cursors_.size()); ++bucket)
+            if (!is_own(bucket)) close_page(bucket);
+        for (int other = 0; other < ranks_; ++other)
+            if (other != rank_) mailbox_.send(other, {}, no_page);
+        while (mailbox_.in_flight() > 0 || ended_ < ranks_ - 1) {
+            reclaim();
+            receive();
+        }
+        ended_ = 0;
+        // No rank goes on, and sends into the next exchange, before all have received this one.
+        return !mpi::any(comm_, !finished);
+    }
+
+    void for_each_context(RowCollector& sink) override {
+        for (std::int64_t bucket = first_own_; bucket < end_own_; ++bucket)
+            for_each_partition(bucket, [&](std::int64_t, const SortedRecords<Word>& records) {
+                scanner_.scan(records, sink);
+            });
+    }
+
+    void release() override {
+        pool_.reset();
+        spill_.remove();
+    }
+
+    CounterStatistics statistics() const override {
+        CounterStatistics result = statistics_;
+        result.spilled_bytes = spill_.size();
+        return result;
+    }
+
+private:
+    static constexpr std::int64_t no_page = -1;
+
+    /// Where the next record of a bucket goes: a place in its open page.
+    struct Cursor {
+        Word* word = nullptr;
+        std::uint8_t* partition = nullptr;
+        std::int64_t left = 0;
+        std::int64_t page = no_page;
+    };
+
+    int owner(std::int64_t bucket) const { return static_cast<int>((bucket * ranks_) >> bucket_bits_); }
+    bool is_own(std::int64_t bucket) const { return bucket >= first_own_ && bucket < end_own_; }
+
+    void insert(const Word& key, std::uint32_t successor) {
+        const std::uint32_t partition = packing_.partition(key);
+        put(partition >> sub_bits_, packing_.record(key, successor),
+            static_cast<std::uint8_t>(partition & ((1U << sub_bits_) - 1)));
+    }
+    void put(std::uint32_t bucket, const Word& record, std::uint8_t partition) {
+        Cursor& cursor = cursors_[bucket];
+        if (cursor.left == 0) [[unlikely]]
+            open_page(bucket);
+        *cursor.word++ = record;
+        *cursor.partition++ = partition;
+        --cursor.left;
+    }
+
+    void open_page(std::int64_t bucket) {
+        close_page(bucket);
+        if (pool_.free_pages() == 0) make_room();
+        Cursor& cursor = cursors_[static_cast<std::size_t>(bucket)];
+        cursor.page = pool_.take();
+        const auto page = pool_.page(cursor.page);
+        page.header->bucket = static_cast<std::uint32_t>(bucket);
+        cursor.word = page.words;
+        cursor.partition = page.partitions;
+        cursor.left = pool_.capacity();
+    }
+
+    /// Puts the open page of a bucket, full or not, where it belongs: to this rank's pages or on its way.
+    void close_page(std::int64_t bucket) {
+        Cursor& cursor = cursors_[static_cast<std::size_t>(bucket)];
+        if (cursor.page == no_page) return;
+        const std::int64_t number = std::exchange(cursor.page, no_page);
+        const std::int64_t count = pool_.capacity() - std::exchange(cursor.left, 0);
+        pool_.page(number).header->count = static_cast<std::uint32_t>(count);
+        if (is_own(bucket))
+            keep(number);
+        else
+            send(number, owner(bucket));
+    }
+    void keep(std::int64_t number) {
+        const auto* header = pool_.page(number).header;
+        pages_[header->bucket].push_back(number);
+        statistics_.received += header->count;
+    }
+
+    /// Bytes of a page as a message; the partitions follow the words that are there.
+    std::size_t message_bytes(std::int64_t count) const {
+        return sizeof(typename PagePool<Word>::Header) + static_cast<std::size_t>(count * pool_.record_bytes);
+    }
+    void send(std::int64_t number, int target) {
+        const auto page = pool_.page(number);
+        const std::int64_t count = page.header->count;
+        if (count < pool_.capacity())
+            std::memmove(page.words + count, page.partitions, static_cast<std::size_t>(count));
+        // Others may be slow to receive: what is under way may take a quarter of the pool.
+        while (mailbox_.in_flight() > pool_.page_count() / 4) {
+            reclaim();
+            receive();
+        }
+        const auto bytes = pool_.bytes(number).first(message_bytes(count));
+        statistics_.sent_bytes += static_cast<std::int64_t>(bytes.size());
+        mailbox_.send(target, bytes, number);
+        reclaim();
+    }
+    void reclaim() {
+        for (const std::int64_t number : mailbox_.sent())
+            if (number != no_page) pool_.give(number);
+    }
+    void receive() {
+        while (const auto message = mailbox_.receive(pool_.bytes(landing_))) {
+            if (message->bytes == 0)
+                ++ended_;
+            else
+                land();
+        }
+    }
+    /// Keeps the page that has come when it is well filled, else moves its records to the bucket's open page.
+    void land() {
+        const auto page = pool_.page(landing_);
+        const std::int64_t count = page.header->count;
+        if (2 * count >= pool_.capacity()) {
+            std::memmove(page.partitions, page.words + count, static_cast<std::size_t>(count));
+            keep(landing_);
+            if (pool_.free_pages() == 0) make_room();
+            landing_ = pool_.take();
+        } else {
+            const auto* partitions = reinterpret_cast<const std::uint8_t*>(page.words + count);
+            for (std::int64_t i = 0; i < count; ++i) put(page.header->bucket, page.words[i], partitions[i]);
+        }
+    }
+
+    /// Frees pages: those that have been sent, else by spilling all records of this rank.
+    void make_room() {
+        reclaim();
+        if (pool_.free_pages() == 0) spill();
+    }
+    void spill() {
+        for (std::int64_t bucket = first_own_; bucket < end_own_; ++bucket) spill_bucket(bucket);
+    }
+    void spill_bucket(std::int64_t bucket) {
+        close_page(bucket);
+        std::vector<std::int64_t>& pages = pages_[static_cast<std::size_t>(bucket)];
+        const auto step =
+            static_cast<std::size_t>(std::max<std::int64_t>(1, sorter_.capacity() / pool_.capacity()));
+        for (std::size_t begin = 0; begin < pages.size(); begin += step) {
+            const auto slice = std::span(pages).subspan(begin, std::min(step, pages.size() - begin));
+            sorter_.gather(pool_, slice);
+            RunWriter<Word> writer(spill_, runs_++, segments_[static_cast<std::size_t>(bucket)]);
+            for (std::int64_t sub = 0; sub < std::int64_t{1} << sub_bits_; ++sub) {
+                const SortedRecords<Word> records{sorter_.sorted(static_cast<std::size_t>(sub)), {}};
+                statistics_.spilled_records += static_cast<std::int64_t>(records.words.size());
+                writer.add((bucket << sub_bits_) + sub, records);
+            }
+            writer.close();
+        }
+        for (const std::int64_t number : pages) pool_.give(number);
+        pages.clear();
+    }
+
+    /// Calls `visit(partition, records)` for the partitions of a bucket, ascending.
+    template <typename Visit>
+    void for_each_partition(std::int64_t bucket, Visit visit) {
+        close_page(bucket);
+        const auto& pages = pages_[static_cast<std::size_t>(bucket)];
+        const auto& segments = segments_[static_cast<std::size_t>(bucket)];
+        const std::int64_t room = sorter_.capacity() / pool_.capacity();
+        if (segments.empty() && static_cast<std::int64_t>(pages.size()) <= room) {
+            sorter_.gather(pool_, pages);
+            for (std::int64_t sub = 0; sub < std::int64_t{1} << sub_bits_; ++sub)
+                visit((bucket << sub_bits_) + sub,
+                      SortedRecords<Word>{sorter_.sorted(static_cast<std::size_t>(sub)), {}});
+            return;
+        }
+        spill_bucket(bucket);
+        spill_.flush();
+        merge_runs(segments, visit);
+    }
+    template <typename Visit>
+    void merge_runs(const std::vector<Segment>& segments, Visit visit) {
+        std::vector<RunReader<Word>> runs;
+        for (auto begin = segments.begin(); begin != segments.end();) {
+            const auto end =
+                std::find_if(begin, segments.end(), [&](const Segment& s) { return s.run != begin->run; });
+            runs.emplace_back(spill_, std::vector<Segment>(begin, end));
+            begin = end;
+        }
+        Tally<Word> tally(sorter_.sorter(), sorter_.memory());
+        while (true) {
+            std::int64_t partition = partition_count;
+            for (const auto& run : runs)
+                if (run.partition() >= 0) partition = std::min(partition, run.partition());
+            if (partition == partition_count) return;
+            tally.clear();
+            for (auto& run : runs)
+                if (run.partition() == partition) run.take(tally);
+            visit(partition, tally.sorted());
+        }
+    }
+
+    const mpi::Communicator& comm_;
+    int ranks_, rank_;
+    Packing<Word> packing_;
+    ContextScanner<Word> scanner_;
+    int bucket_bits_, sub_bits_;
+    PagePool<Word> pool_;
+    PartitionSorter<Word> sorter_;
+    std::vector<Cursor> cursors_;
+    std::vector<std::vector<std::int64_t>> pages_;  // of own buckets, not open
+    std::vector<std::vector<Segment>> segments_;
+    SpillFile spill_;
+    std::int64_t runs_ = 0;
+    std::int64_t first_own_ = 0, end_own_ = 0;
+    mpi::Mailbox mailbox_;
+    std::int64_t landing_ = no_page;  // the page that receives
+    int ended_ = 0;                   // ranks that have sent their last page of this exchange
+    CounterStatistics statistics_;
+};
+
+}  // namespace
+
+std::unique_ptr<NgramCounter> NgramCounter::make(const mpi::Communicator& comm,
+                                                 const CounterOptions& options) {
+    require(options.order >= least_order && options.order <= greatest_order, "the order is {}, not {} to {}",
+            options.order, least_order, greatest_order);
+    require(options.vocabulary >= 1 && options.vocabulary <= greatest_vocabulary,
+            "a vocabulary of {} tokens is not within 1 to {}", options.vocabulary, greatest_vocabulary);
+    if (Packing<std::uint64_t>::holds(options.order, options.vocabulary))
+        return std::make_unique<Counter<std::uint64_t>>(comm, options);
+    if (Packing<Wide>::holds(options.order, options.vocabulary))
+        return std::make_unique<Counter<Wide>>(comm, options);
+    return std::make_unique<Counter<Word192>>(comm, options);
+}
+
+}  // namespace eckart::ngrams
