@@ -27,9 +27,9 @@ h2 { font-size: 1.2rem; margin: 2.6rem 0 .7rem; padding-top: 1.1rem; border-top:
 p { max-width: 46rem; margin: .5rem 0; }
 .lead, .note { color: var(--soft); }
 .note { font-size: .9rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: .8rem; margin: 1.4rem 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: .8rem; margin: 1.4rem 0; }
 .card { background: var(--wash); border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; }
-.card b { display: block; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.card b { display: block; font-size: 1.3rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .88rem; }
 .good { color: #00734f; } .bad { color: #b3261e; font-weight: 600; }
 figure { margin: 1rem 0; } figure svg, figure img { width: 100%; height: auto; display: block; }
@@ -136,7 +136,9 @@ std::string cards_of(const Run& run) {
         cards += card(dimension_text(d), fmt::format("least dimension with a W-error of at most {}", level));
     }
     const std::int64_t d = run.curve.known() >= 1024 ? 1024 : std::min<std::int64_t>(run.curve.known(), 16);
-    if (d > 0) cards += card(w_error_text(run.curve.at(d)), fmt::format("W-error at d = {}", grouped(d)));
+    if (d > 0)
+        cards +=
+            card(fmt::format("{:.4f}", run.curve.at(d).value), fmt::format("W-error at d = {}", grouped(d)));
     cards += card(fmt::format("{} × {}", grouped(run.manifest.contexts), grouped(run.manifest.columns)),
                   "contexts × tokens that follow one");
     return cards + "</div>\n";
@@ -157,8 +159,10 @@ std::string w_error_table(std::span<const Run> runs) {
         for (const Run& run : runs) {
             const WError e = run.curve.bounds(d);
             const bool known = d <= run.curve.known();
-            any = any || d <= run.curve.rank_bound();
-            row.push_back(known ? w_error_text(e) : runs.size() > 1 ? "–" : "beyond the values");
+            any = any || d <= (runs.size() > 1 ? run.curve.known() : run.curve.rank_bound());
+            row.push_back(known             ? fmt::format("{:.6f}", e.value)
+                          : runs.size() > 1 ? "–"
+                                            : "beyond the values");
             if (runs.size() == 1) {
                 row.push_back(fmt::format("{:.6f}", e.lower));
                 row.push_back(fmt::format("{:.6f}", e.upper));
@@ -309,7 +313,8 @@ and share nothing with the rest: rare words. They are what makes W-error so slow
 )html";
 
 constexpr const char* paper_source =
-    " Grey: figure 7 of Godey, de la Clergerie and Sagot (2024, arXiv 2404.07647), read off the picture to "
+    " Grey and brown: figure 7 of Godey, de la Clergerie and Sagot (2024, arXiv 2404.07647), read off the "
+    "picture to "
     "about "
     "±0.005.";
 

@@ -81,7 +81,8 @@ std::string on_both_terminals(const std::string& name, const std::string& comman
         "set terminal svg size 960,600 dynamic enhanced font \"Helvetica,Arial,DejaVu Sans,sans-serif,15\" "
         "background \"#ffffff\"\n"
         "set output \"{0}.svg\"\n{1}"
-        "set terminal pngcairo size 1920,1200 enhanced font \"DejaVu Sans,23\" linewidth 2 background "
+        "set terminal pngcairo size 1920,1200 enhanced font \"DejaVu Sans,23\" linewidth 2 pointscale 2 "
+        "background "
         "\"#ffffff\"\n"
         "set output \"{0}.png\"\nreplot\nset output\n",
         name, commands);
@@ -139,9 +140,9 @@ std::string paper_data() {
 void add_paper_curves(std::vector<std::string>& parts) {
     for (std::size_t c = 0; c < paper_curves.size(); ++c)
         parts.push_back(
-            fmt::format("$paper{} using 1:2 with linespoints lc rgb \"#9a9a9a\" lw 1 dt 2 pt {} ps 0.7 "
+            fmt::format("$paper{} using 1:2 with linespoints lc rgb \"{}\" lw 1 dt {} pt {} ps 0.7 "
                         "title \"{} (paper)\"",
-                        c, 4 + c, paper_curves[c].name));
+                        c, c < 3 ? "#8a8a8a" : "#b79a6b", 2 + c % 3, 5 + 2 * (c % 3), paper_curves[c].name));
 }
 
 /// Marks where the curve of a single run falls to one half and one tenth.
@@ -317,11 +318,13 @@ Plot spectrum_plot(std::span<const Run> runs) {
     commands += fmt::format("set logscale xy\nset xrange [1:{}]\nset yrange [{:.6g}:{:.6g}]\n", last,
                             range.low, range.high);
     commands +=
-        "set format \"10^{%T}\"\nset xlabel \"index i\" textcolor rgb \"#333333\"\n"
+        "set format y \"10^{%T}\"\nset format x \"%.0s%c\"\nset xlabel \"index i\" textcolor rgb "
+        "\"#333333\"\n"
         "set ylabel \"singular value σ_i\" textcolor rgb \"#333333\"\n"
         "set key bottom left Left reverse\n";
     const bool uniform =
         std::ranges::all_of(runs, [](const Run& run) { return run.spectrum.row_weight == "uniform"; });
+    if (runs.size() == 1 && lines.size() == 1) commands += "set key off\n";
     if (uniform) commands += plateau_lines(range, last);
     return {"spectrum", data + on_both_terminals("spectrum", commands + joined(bands))};
 }

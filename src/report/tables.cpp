@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <numeric>
 
 namespace eckart::report {
 
@@ -80,21 +78,23 @@ void add_costs(std::vector<StageCost>& costs, const std::string& stage, const js
                          step.value("peak_bytes", std::int64_t{0})});
 }
 
-std::string padded(std::string text, std::size_t width) {
-    // Width in characters: labels may hold UTF-8.
-    const auto length = static_cast<std::size_t>(std::count_if(
+/// Characters, not bytes: labels may hold UTF-8.
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(std::count_if(
         text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) >> 6) != 2; }));
-    return length < width ? std::string(width - length, ' ') + text : text;
 }
 
-/// Right-aligned columns; the first row is the head.
+/// Columns: the first flush left, the others flush right. The first row is the head.
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::size_t> widths(rows.front().size());
     for (const auto& row : rows)
-        for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+        for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width_of(row[c]));
     std::string text;
     for (const auto& row : rows) {
-        for (std::size_t c = 0; c < row.size(); ++c) text += "  " + padded(row[c], widths[c]);
+        for (std::size_t c = 0; c < row.size(); ++c) {
+            const std::string space(widths[c] - width_of(row[c]), ' ');
+            text += "  " + (c == 0 ? row[c] + space : space + row[c]);
+        }
         text += "\n";
     }
     return text;
@@ -117,8 +117,9 @@ std::string w_error_table(std::span<const Run> runs) {
             row.push_back(fmt::format("{:.6f}", bounds.upper));
             row.push_back(known ? fmt::format("{:.6g}", run.spectrum.sigma(d - 1)) : "");
         }
-        if (std::any_of(runs.begin(), runs.end(),
-                        [&](const Run& run) { return d <= run.curve.rank_bound(); }))
+        if (std::any_of(runs.begin(), runs.end(), [&](const Run& run) {
+                return d <= (runs.size() > 1 ? run.curve.known() : run.curve.rank_bound());
+            }))
             rows.push_back(std::move(row));
     }
     return aligned(rows);
@@ -135,10 +136,10 @@ std::string dimension_table(std::span<const Run> runs) {
 }
 
 std::string time_table(const Run& run) {
-    std::vector<std::vector<std::string>> rows{{"seconds", "memory", "stage", "step"}};
+    std::vector<std::vector<std::string>> rows{{"stage", "seconds", "memory"}};
     for (const StageCost& cost : stage_costs(run))
-        rows.push_back({fmt::format("{:.2f}", cost.seconds),
-                        format_bytes(static_cast<double>(cost.peak_bytes)), cost.stage, cost.step});
+        rows.push_back({cost.stage + ": " + cost.step, fmt::format("{:.2f}", cost.seconds),
+                        format_bytes(static_cast<double>(cost.peak_bytes))});
     return aligned(rows);
 }
 
@@ -236,12 +237,6 @@ std::string grouped(std::int64_t number) {
     const std::size_t first = number < 0 ? 1 : 0;
     for (std::size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, 1, ',');
     return digits;
-}
-
-std::string w_error_text(const WError& error) {
-    const double width = error.upper - error.lower;
-    const int digits = width > 0 ? static_cast<int>(-std::log10(width)) : 8;
-    return fmt::format("{:.{}f}", error.value, std::clamp(digits, 4, 8));
 }
 
 std::string dimension_text(const InherentDimension& d) {

@@ -29,8 +29,6 @@ std::string text_tables(std::span<const Run> runs);
 
 /// 1234567 -> "1,234,567".
 std::string grouped(std::int64_t number);
-/// "0.4321", with as many digits as the interval has in common, four at least and eight at most.
-std::string w_error_text(const WError& error);
 /// "1,234", "1,200 to 1,300" when only bounds are known.
 std::string dimension_text(const InherentDimension& dimension);
 
