@@ -21,6 +21,13 @@ constexpr std::chrono::seconds plain_interval{10};
 double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
     return std::chrono::duration<double>(b - a).count();
 }
+
+/// "1.23 MB", "1.23 M n-grams".
+std::string amount(double number, const std::string& unit) {
+    const std::string text = format_count(number);
+    const bool prefixed = text.find(' ') != std::string::npos;
+    return unit == "B" && prefixed ? text + unit : text + ' ' + unit;
+}
 }  // namespace
 
 Progress Progress::on_stderr(std::string job, int index, int count, std::filesystem::path status_file) {
@@ -94,8 +101,8 @@ void Progress::show(bool last) {
             fmt::format("  {:.0f} %", 100.0 * static_cast<double>(step.done) / static_cast<double>(total_));
     if (step.done > 0 && !step.unit.empty()) {
         const double done = static_cast<double>(step.done);
-        line += fmt::format("  {}{}  {}{}/s", format_count(done), step.unit,
-                            format_count(done / std::max(seconds, 1e-3)), step.unit);
+        line += fmt::format("  {}  {}/s", amount(done, step.unit),
+                            amount(done / std::max(seconds, 1e-3), step.unit));
         if (total_ > step.done && !last)
             line += fmt::format("  ETA {}",
                                 format_seconds(seconds * static_cast<double>(total_ - step.done) / done));

@@ -31,7 +31,7 @@ nlohmann::json provenance(int argc, const char* const* argv, int ranks, const nl
         command += (command.empty() ? "" : " ") + std::string(word);
     nlohmann::json facts = {{"software", "eckart"}, {"version", version}, {"command", command},
                             {"host", host_name()},  {"ranks", ranks},     {"started", utc_now()}};
-    facts.update(extra);
+    if (extra.is_object()) facts.update(extra);
     return facts;
 }
 

@@ -110,7 +110,7 @@ ColumnSplit split_columns(const mpi::Communicator& comm, const matrix::MatrixRea
                           matrix::RowWeight weight, Progress& progress) {
     const auto columns = static_cast<std::size_t>(reader.column_count());
     std::vector<std::uint8_t> coupled(columns);
-    progress.begin("finding coupled columns", total_nonzeros(reader) / comm.size(), " non-zeros");
+    progress.begin("finding coupled columns", total_nonzeros(reader) / comm.size(), "non-zeros");
     mpi::agree(comm, [&] {
         matrix::BlockStream stream(reader, reader.share(comm.rank(), comm.size()));
         std::int64_t done = 0;
@@ -142,7 +142,7 @@ dense::BlockCyclicMatrix<double> cross_product(const dense::ProcessGrid& grid,
     const auto size = static_cast<std::int64_t>(split.coupled.size());
     dense::BlockCyclicMatrix<double> gram(grid, size, size, tile);
     const LocalPlaces places(gram, split);
-    progress.begin("forming the cross product", total_nonzeros(reader), " non-zeros");
+    progress.begin("forming the cross product", total_nonzeros(reader), "non-zeros");
     SharedPass pass(grid.comm(), reader);
     std::int64_t done = 0;
     while (const auto block = pass.next()) {
