@@ -56,7 +56,8 @@ struct Tally {
     std::int64_t unreduced = 0;   ///< rows with a common divisor
     std::int64_t unbalanced = 0;  ///< rows whose n-grams are not a multiple of their counts
     Digest digest;
-    double frobenius = 0, frobenius_by_count = 0, weight = 0;
+    long double frobenius = 0, frobenius_by_count = 0;  ///< 64-bit mantissa: a billion rows cost no digit
+    double weight = 0;
     std::vector<double> column_sums;  ///< W'1, weighted: sum_r m_r p_r
     std::vector<double> diagonal;     ///< of G
     std::vector<std::int64_t> uses;   ///< rows that hold the column
@@ -133,8 +134,8 @@ private:
         tally_.weight += factor(multiplicity, ngrams);
     }
     void add_energy(double squares, std::int64_t multiplicity, std::int64_t ngrams) {
-        tally_.frobenius += static_cast<double>(multiplicity) * squares;
-        tally_.frobenius_by_count += share(ngrams) * squares;
+        tally_.frobenius += static_cast<long double>(multiplicity) * squares;
+        tally_.frobenius_by_count += static_cast<long double>(share(ngrams)) * squares;
     }
     void add_entry(std::int32_t column, double p, double m) {
         const auto j = static_cast<std::size_t>(column);
@@ -164,8 +165,9 @@ void sum_over_ranks(const mpi::Communicator& comm, Tally& tally) {
          {&Tally::rows, &Tally::nonzeros, &Tally::unmerged_nonzeros, &Tally::contexts, &Tally::ngrams,
           &Tally::unreduced, &Tally::unbalanced})
         tally.*count = mpi::all_sum(comm, tally.*count);
-    for (double Tally::*sum : {&Tally::frobenius, &Tally::frobenius_by_count, &Tally::weight})
-        tally.*sum = mpi::all_sum(comm, tally.*sum);
+    for (long double Tally::*sum : {&Tally::frobenius, &Tally::frobenius_by_count})
+        tally.*sum = mpi::all_sum(comm, static_cast<double>(tally.*sum));
+    tally.weight = mpi::all_sum(comm, tally.weight);
     tally.digest = mpi::all_sum(comm, tally.digest);
     mpi::all_sum(comm, std::span(tally.column_sums));
     mpi::all_sum(comm, std::span(tally.diagonal));
@@ -267,8 +269,10 @@ std::vector<Check> check_matrix(const matrix::MatrixReader& reader, const Tally&
     digest += tally.digest;
     checks.push_back(check("the matrix has its digest", digest == m.digest, "{}, the manifest says {}",
                            digest.hex(), m.digest.hex()));
-    checks.push_back(close_to("||W||_F^2", m.frobenius_squared.value(), tally.frobenius));
-    checks.push_back(close_to("||W||_F^2 by count", m.frobenius_squared_by_count, tally.frobenius_by_count));
+    checks.push_back(
+        close_to("||W||_F^2", m.frobenius_squared.value(), static_cast<double>(tally.frobenius)));
+    checks.push_back(close_to("||W||_F^2 by count", m.frobenius_squared_by_count,
+                              static_cast<double>(tally.frobenius_by_count)));
     return checks;
 }
 
