@@ -6,16 +6,19 @@
 #include "eckart/base/provenance.hpp"
 #include "eckart/driver/command_line.hpp"
 #include "eckart/io/artefact.hpp"
+#include "eckart/io/directory_lock.hpp"
 #include "eckart/io/recipe.hpp"
 #include "eckart/matrix/make_matrix.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/text/corpus.hpp"
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -47,8 +50,13 @@ po::options_description options() {
                            "directory of the matrix")(
         "order", po::value<int>()->default_value(5)->value_name("N"), "length of the n-grams, 2 to 8")(
         "min-count", po::value<std::int64_t>()->default_value(1)->value_name("N"),
-        "leave out n-grams that occur less often")("scratch", po::value<std::string>()->value_name("DIR"),
-                                                   "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)");
+        "leave out n-grams that occur less often")(
+        "sample-contexts", po::value<std::string>()->default_value("all")->value_name("N,..."),
+        "contexts to keep, drawn by hash: a number, 'all', or several, each of which makes a matrix in "
+        "DIR/contexts-N")("scratch", po::value<std::string>()->value_name("DIR"),
+                          "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)")(
+        "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
+        "least time between checkpoints of the spill");
     po::options_description all;
     all.add(corpus).add(counting).add(driver::job_options());
     return all;
@@ -80,6 +88,25 @@ fs::path scratch_root(const driver::Command& command) {
     return "/tmp";
 }
 
+/// "1e5,1e6,all" -> 100000, 1000000, all.
+std::vector<std::int64_t> samples(const std::string& text) {
+    std::vector<std::int64_t> result;
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');) {
+        if (part == "all") {
+            result.push_back(matrix::all_contexts);
+            continue;
+        }
+        char* end = nullptr;
+        const double number = std::strtod(part.c_str(), &end);
+        if (part.empty() || *end != '\0' || !(number >= 1 && number < 1e15))
+            throw UsageError("--sample-contexts: '{}' is neither a number of contexts nor 'all'", part);
+        result.push_back(std::llround(number));
+    }
+    if (result.empty()) throw UsageError("--sample-contexts names no sample");
+    return result;
+}
+
 matrix::MatrixOptions matrix_options(const driver::Command& command, std::int64_t memory) {
     matrix::MatrixOptions result;
     result.directory = command.get<std::string>("out");
@@ -88,29 +115,42 @@ matrix::MatrixOptions matrix_options(const driver::Command& command, std::int64_
     result.scratch = scratch_root(command) / ("eckart-" + digest_of(out).hex().substr(0, 16));
     result.order = command.get<int>("order");
     result.min_count = command.get<std::int64_t>("min-count");
+    result.samples = samples(command.get<std::string>("sample-contexts"));
+    result.checkpoint_seconds = command.get<double>("checkpoint");
     result.memory_bytes = memory;
     if (result.order < 2 || result.order > 8) throw UsageError("--order is 2 to 8, not {}", result.order);
     if (result.min_count < 1) throw UsageError("--min-count is 1 or more, not {}", result.min_count);
     return result;
 }
 
-/// True when the directory holds the very matrix; else says what differs and clears the old one away.
-bool already_complete(const matrix::MatrixOptions& options, const io::Recipe& recipe, Progress& progress) {
-    if (!matrix::has_manifest(options.directory)) return false;
-    const std::string changes = io::differences(matrix::read_manifest(options.directory).recipe, recipe);
-    if (changes.empty()) {
+/// True when the output holds the very matrices; else says what differs and clears what is old away.
+bool already_complete(const matrix::MatrixOptions& options, const io::Recipe& corpus, Progress& progress) {
+    std::string changes;
+    bool missing = false;
+    for (const std::int64_t sample : options.samples) {
+        const fs::path directory = matrix::matrix_directory(options, sample);
+        if (matrix::has_manifest(directory))
+            changes += io::differences(matrix::read_manifest(directory).recipe,
+                                       matrix::matrix_recipe(corpus, options, sample));
+        else
+            missing = true;
+    }
+    if (!missing && changes.empty()) {
         progress.note(fmt::format("already complete: {}", options.directory.string()));
         return true;
     }
-    progress.note("making the matrix anew: " + changes);
+    if (!changes.empty()) progress.note("making the matrix anew: " + changes);
     return false;
 }
 
-void clear_old_matrix(const fs::path& directory) {
-    io::make_directory(directory);
-    fs::remove(directory / matrix::manifest_name);
-    for (const auto& entry : fs::directory_iterator(directory))
-        if (entry.path().filename().string().starts_with("blocks-")) fs::remove(entry.path());
+void clear_old_matrices(const matrix::MatrixOptions& options) {
+    for (const std::int64_t sample : options.samples) {
+        const fs::path directory = matrix::matrix_directory(options, sample);
+        fs::remove(directory / matrix::manifest_name);
+        if (!fs::exists(directory)) continue;
+        for (const auto& entry : fs::directory_iterator(directory))
+            if (entry.path().filename().string().starts_with("blocks-")) fs::remove(entry.path());
+    }
 }
 
 void report(const matrix::Manifest& manifest, Progress& progress) {
@@ -146,21 +186,24 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     Progress progress = driver::job_progress(*command, "matrix", world);
     io::Recipe recipe;
     bool complete = false;
+    std::optional<io::DirectoryLock> lock;
     mpi::agree(world, [&] {
         options = matrix_options(*command, memory);
         corpus =
             text::Corpus::open(command->get<std::vector<std::string>>("corpus"), corpus_options(*command));
         if (!world.is_root()) return;
-        recipe = matrix::matrix_recipe(*corpus, *options);
+        io::make_directory(options->directory);
+        lock.emplace(options->directory);
+        recipe = corpus->recipe();
         complete = already_complete(*options, recipe, progress);
-        if (!complete) clear_old_matrix(options->directory);
+        if (!complete) clear_old_matrices(*options);
     });
     if (mpi::any(world, complete)) return exit_success;
     corpus->prepare(world, progress);
-    const auto manifest =
-        matrix::make_matrix(world, *corpus, *options, recipe,
-                            provenance(argc, argv, world.size(), nlohmann::json::object()), progress);
-    report(manifest, progress);
+    for (const auto& manifest :
+         matrix::make_matrices(world, *corpus, *options, recipe,
+                               provenance(argc, argv, world.size(), nlohmann::json::object()), progress))
+        report(manifest, progress);
     return exit_success;
 }
 

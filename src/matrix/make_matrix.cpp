@@ -6,10 +6,10 @@
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/ngrams/corpus_counter.hpp"
-#include "eckart/ngrams/packing.hpp"
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 namespace eckart::matrix {
 
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Programs, libraries, MPI's own buffers and the reader's: outside the parts of the plan.
-constexpr std::int64_t fixed_bytes = std::int64_t{80} << 20;
+constexpr std::int64_t fixed_bytes = std::int64_t{112} << 20;
 
 struct Shares {
     std::int64_t records = 0;
@@ -87,43 +87,67 @@ nlohmann::json statistics_of(const mpi::Communicator& comm, const ngrams::Counte
             {"peak_resident_bytes", mpi::all_max(comm, peak_resident_bytes())}};
 }
 
-}  // namespace
-
-nlohmann::json matrix_recipe(const text::Corpus& corpus, const MatrixOptions& options) {
-    return {{"corpus", corpus.recipe()}, {"order", options.order}, {"min_count", options.min_count}};
+/// One matrix of the counted corpus: the contexts before `end`.
+Manifest make_one(const mpi::Communicator& comm, const text::Corpus& corpus, const BuildOptions& options,
+                  Manifest facts, ngrams::NgramCounter& counter, const ngrams::SamplePlace& end, bool last,
+                  ngrams::RowBuckets& buckets, Progress& progress) {
+    progress.begin("sorting, cutting rows");
+    ngrams::RowCollector rows(corpus.vocabulary_size(), buckets);
+    counter.for_each_context(rows, end);
+    if (last) counter.release();
+    progress.end();
+    return build_matrix(comm, options, std::move(facts), rows, buckets, progress);
 }
 
-Manifest make_matrix(const mpi::Communicator& comm, const text::Corpus& corpus, const MatrixOptions& options,
-                     const nlohmann::json& recipe, const nlohmann::json& provenance, Progress& progress) {
+/// "100000", or "all" for 0.
+std::string name_of(std::int64_t sample) {
+    return sample == all_contexts ? "all" : std::to_string(sample);
+}
+
+}  // namespace
+
+fs::path matrix_directory(const MatrixOptions& options, std::int64_t sample) {
+    return options.samples.size() == 1 ? options.directory
+                                       : options.directory / ("contexts-" + name_of(sample));
+}
+
+nlohmann::json matrix_recipe(const nlohmann::json& corpus, const MatrixOptions& options,
+                             std::int64_t sample) {
+    return {{"corpus", corpus},
+            {"order", options.order},
+            {"min_count", options.min_count},
+            {"sample_contexts", name_of(sample)}};
+}
+
+std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::Corpus& corpus,
+                                    const MatrixOptions& options, const nlohmann::json& corpus_recipe,
+                                    const nlohmann::json& provenance, Progress& progress) {
     const double start = progress.seconds();
-    const fs::path scratch = options.scratch / fmt::format("rank-{:05}", comm.rank());
     Shares shares;
+    mpi::agree(comm, [&] { shares = plan_memory(corpus, options); });
+    const nlohmann::json key = {
+        {"corpus", corpus_recipe}, {"order", options.order}, {"memory", shares.records}};
+    std::optional<ngrams::Checkpoints> checkpoints;
     mpi::agree(comm, [&] {
-        shares = plan_memory(corpus, options);
-        io::make_directory(scratch);
+        checkpoints.emplace(comm, options.directory / "checkpoint.json",
+                            options.scratch / fmt::format("rank-{:05}", comm.rank()), key);
     });
     const auto counter =
         ngrams::NgramCounter::make(comm, {.order = options.order,
                                           .vocabulary = corpus.vocabulary_size(),
                                           .min_count = static_cast<std::uint64_t>(options.min_count),
                                           .memory_bytes = shares.records,
-                                          .scratch = scratch});
-    constexpr std::int64_t round_tokens = std::int64_t{8} << 20;
-    const text::ReadCounts read = ngrams::count_corpus(comm, corpus, *counter, round_tokens, progress);
+                                          .scratch = checkpoints->directory()});
+    const text::ReadCounts read = ngrams::count_corpus(
+        comm, corpus, *counter,
+        {.round_tokens = options.round_tokens, .checkpoint_seconds = options.checkpoint_seconds},
+        *checkpoints, progress);
     mpi::agree(comm, [&] {
         require(read.tokens > 0, "the corpus is empty: it holds no token");
         require(read.expected_ngrams > 0,
                 "the corpus holds no {}-gram: none of its {} documents has {} tokens", options.order,
                 read.documents, options.order);
     });
-
-    progress.begin("sorting, cutting rows");
-    ngrams::RowBuckets buckets(row_bucket_bits(read.expected_ngrams), shares.rows, scratch / "rows.spill");
-    ngrams::RowCollector rows(corpus.vocabulary_size(), buckets);
-    counter->for_each_context(rows);
-    counter->release();
-    progress.end();
-
     Manifest facts;
     facts.order = options.order;
     facts.vocabulary = corpus.vocabulary_size();
@@ -131,27 +155,41 @@ Manifest make_matrix(const mpi::Communicator& comm, const text::Corpus& corpus, 
     facts.documents = read.documents;
     facts.tokens = read.tokens;
     facts.expected_ngrams = read.expected_ngrams;
-    facts.recipe = recipe;
     facts.provenance = provenance;
-    Manifest manifest = build_matrix(comm,
-                                     {.directory = options.directory,
-                                      .pieces = pieces_of(corpus),
-                                      .block_nonzeros = options.block_nonzeros,
-                                      .deflate_level = options.deflate_level},
-                                     std::move(facts), rows, buckets, progress);
-    progress.end();
-    require(options.min_count > 1 || manifest.ngrams == manifest.expected_ngrams,
-            "counted {} n-grams where the documents' lengths say {}", manifest.ngrams,
-            manifest.expected_ngrams);
-    manifest.statistics =
-        statistics_of(comm, counter->statistics(), buckets.spilled_bytes(), progress.seconds() - start, read);
-    manifest.stages = stages_of(progress);
-    mpi::agree(comm, [&] {
-        if (comm.is_root()) write_manifest(options.directory, manifest);
-        std::error_code ignored;
-        fs::remove_all(scratch, ignored);
-    });
-    return manifest;
+    ngrams::RowBuckets buckets(row_bucket_bits(read.expected_ngrams), shares.rows,
+                               checkpoints->directory() / "rows.spill");
+    std::vector<Manifest> made;
+    for (const std::int64_t sample : options.samples) {
+        const fs::path directory = matrix_directory(options, sample);
+        mpi::agree(comm, [&] {
+            if (comm.is_root()) io::make_directory(directory);
+        });
+        const auto end = sample == all_contexts ? ngrams::whole_corpus : counter->sample_end(sample);
+        facts.recipe = matrix_recipe(corpus_recipe, options, sample);
+        Manifest manifest =
+            make_one(comm, corpus,
+                     {.directory = directory,
+                      .pieces = pieces_of(corpus),
+                      .block_nonzeros = options.block_nonzeros,
+                      .deflate_level = options.deflate_level},
+                     facts, *counter, end, made.size() + 1 == options.samples.size(), buckets, progress);
+        progress.end();
+        mpi::agree(comm, [&] {
+            require(options.min_count > 1 || sample != all_contexts ||
+                        manifest.ngrams == manifest.expected_ngrams,
+                    "counted {} n-grams where the documents' lengths say {}", manifest.ngrams,
+                    manifest.expected_ngrams);
+        });
+        manifest.statistics = statistics_of(comm, counter->statistics(), buckets.spilled_bytes(),
+                                            progress.seconds() - start, read);
+        manifest.stages = stages_of(progress);
+        mpi::agree(comm, [&] {
+            if (comm.is_root()) write_manifest(directory, manifest);
+        });
+        made.push_back(std::move(manifest));
+    }
+    checkpoints->clear();
+    return made;
 }
 
 }  // namespace eckart::matrix

@@ -1,7 +1,7 @@
 #include "eckart/ngrams/counter.hpp"
 
 #include "eckart/base/memory_plan.hpp"
-#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/collectives.hpp"
 #include "eckart/mpi/mailbox.hpp"
 #include "eckart/ngrams/context_scanner.hpp"
 #include "eckart/ngrams/packing.hpp"
@@ -41,7 +41,7 @@ public:
           bucket_bits_(bucket_bits_for(ranks_)),
           sub_bits_(partition_bits - bucket_bits_),
           pool_(options.memory_bytes / 16 * 15, page_bytes_for(options.memory_bytes / 16 * 15, bucket_bits_)),
-          sorter_(options.memory_bytes / 16 / static_cast<std::int64_t>(sizeof(Word))),
+          grouping_(options.memory_bytes / 16 / static_cast<std::int64_t>(sizeof(Word))),
           cursors_(std::size_t{1} << bucket_bits_),
           pages_(cursors_.size()),
           segments_(cursors_.size()),
@@ -69,7 +69,7 @@ public:
         if (ranks_ > 1) receive();
     }
 
-    bool exchange(bool finished) override {
+    void exchange() override {
         for (std::int64_t bucket = 0; bucket < static_cast<std::int64_t>(cursors_.size()); ++bucket)
             if (!is_own(bucket)) close_page(bucket);
         for (int other = 0; other < ranks_; ++other)
@@ -80,29 +80,104 @@ public:
         }
         ended_ = 0;
         // No rank goes on, and sends into the next exchange, before all have received this one.
-        return !mpi::any(comm_, !finished);
+        comm_.barrier();
     }
 
-    void for_each_context(RowCollector& sink) override {
-        for (std::int64_t bucket = first_own_; bucket < end_own_; ++bucket)
-            for_each_partition(bucket, [&](std::int64_t, const SortedRecords<Word>& records) {
-                scanner_.scan(records, sink);
-            });
+    bool has_spilled() const override { return has_spilled_; }
+
+    nlohmann::json checkpoint() override {
+        spill();
+        spill_.sync();
+        has_spilled_ = false;
+        nlohmann::json state = {
+            {"spill_bytes", spill_.size()},         {"runs", runs_},
+            {"records", statistics_.records},       {"received", statistics_.received},
+            {"sent_bytes", statistics_.sent_bytes}, {"spilled_records", statistics_.spilled_records},
+            {"segments", nlohmann::json::array()}};
+        for (const auto& bucket : segments_)
+            for (const Segment& s : bucket)
+                state["segments"].push_back(
+                    {s.run, s.first_partition, s.last_partition, s.offset, s.bytes, s.digest});
+        return state;
+    }
+
+    void resume(const nlohmann::json& state) override {
+        spill_.resume(state.at("spill_bytes"));
+        runs_ = state.at("runs");
+        statistics_ = {.records = state.at("records"),
+                       .received = state.at("received"),
+                       .sent_bytes = state.at("sent_bytes"),
+                       .spilled_bytes = 0,
+                       .spilled_records = state.at("spilled_records")};
+        for (const auto& s : state.at("segments")) {
+            const Segment segment{.run = s.at(0),
+                                  .first_partition = s.at(1),
+                                  .last_partition = s.at(2),
+                                  .offset = s.at(3),
+                                  .bytes = s.at(4),
+                                  .digest = s.at(5)};
+            segments_[static_cast<std::size_t>(segment.first_partition >> sub_bits_)].push_back(segment);
+        }
+    }
+
+    SamplePlace sample_end(std::int64_t contexts) override {
+        // In which of 2^16 stretches of hash values the wanted context lies, then which of that stretch it
+        // is.
+        Histogram histogram{packing_, std::vector<std::int64_t>(std::size_t{1} << partition_bits)};
+        scan_all(whole_corpus, [&](std::int64_t) -> Histogram& { return histogram; });
+        mpi::all_sum(comm_, std::span(histogram.counts));
+        std::size_t stretch = 0;
+        for (; stretch < histogram.counts.size() && contexts >= histogram.counts[stretch]; ++stretch)
+            contexts -= histogram.counts[stretch];
+        if (stretch == histogram.counts.size()) return whole_corpus;
+        Places places{packing_, 0, stretch << stretch_shift, {}};
+        const SamplePlace stretch_end{.hash = (stretch + 1) << stretch_shift, .partition = 0};
+        scan_all(stretch_end, [&](std::int64_t partition) -> Places& {
+            places.partition = partition;
+            return places;
+        });
+        auto all = mpi::all_gather_all<SamplePlace>(comm_, places.found);
+        std::sort(all.begin(), all.end());
+        return all[static_cast<std::size_t>(contexts)];
+    }
+
+    void for_each_context(RowCollector& sink, const SamplePlace& end) override {
+        scan_all(end, [&](std::int64_t) -> RowCollector& { return sink; });
     }
 
     void release() override {
         pool_.reset();
-        spill_.remove();
+        statistics_.spilled_bytes = spill_.size();
+        spill_.close();
     }
 
-    CounterStatistics statistics() const override {
-        CounterStatistics result = statistics_;
-        result.spilled_bytes = spill_.size();
-        return result;
-    }
+    CounterStatistics statistics() const override { return statistics_; }
 
 private:
     static constexpr std::int64_t no_page = -1;
+    static constexpr int stretch_shift = sample_bits - partition_bits;
+
+    /// Counts contexts by the leading bits of their hash.
+    struct Histogram {
+        const Packing<Word>& packing;
+        std::vector<std::int64_t> counts;
+        void context(const Word& record) { ++counts[packing.sample_hash(record) >> stretch_shift]; }
+        void one_hot(std::uint32_t, std::uint64_t) {}
+        void row(std::span<const std::uint32_t>, std::span<const std::uint64_t>) {}
+    };
+    /// Notes the places of contexts from a hash on.
+    struct Places {
+        const Packing<Word>& packing;
+        std::int64_t partition;
+        std::uint64_t from;
+        std::vector<SamplePlace> found;
+        void context(const Word& record) {
+            const std::uint64_t hash = packing.sample_hash(record);
+            if (hash >= from) found.push_back({hash, partition});
+        }
+        void one_hot(std::uint32_t, std::uint64_t) {}
+        void row(std::span<const std::uint32_t>, std::span<const std::uint64_t>) {}
+    };
 
     /// Where the next record of a bucket goes: a place in its open page.
     struct Cursor {
@@ -212,18 +287,19 @@ private:
     }
     void spill() {
         for (std::int64_t bucket = first_own_; bucket < end_own_; ++bucket) spill_bucket(bucket);
+        has_spilled_ = true;
     }
     void spill_bucket(std::int64_t bucket) {
         close_page(bucket);
         std::vector<std::int64_t>& pages = pages_[static_cast<std::size_t>(bucket)];
         const auto step =
-            static_cast<std::size_t>(std::max<std::int64_t>(1, sorter_.capacity() / pool_.capacity()));
+            static_cast<std::size_t>(std::max<std::int64_t>(1, grouping_.capacity() / pool_.capacity()));
         for (std::size_t begin = 0; begin < pages.size(); begin += step) {
             const auto slice = std::span(pages).subspan(begin, std::min(step, pages.size() - begin));
-            sorter_.gather(pool_, slice);
+            grouping_.gather(pool_, slice);
             RunWriter<Word> writer(spill_, runs_++, segments_[static_cast<std::size_t>(bucket)]);
             for (std::int64_t sub = 0; sub < std::int64_t{1} << sub_bits_; ++sub) {
-                const SortedRecords<Word> records{sorter_.sorted(static_cast<std::size_t>(sub)), {}};
+                const SortedRecords<Word> records{grouping_.sorted(static_cast<std::size_t>(sub)), {}};
                 statistics_.spilled_records += static_cast<std::int64_t>(records.words.size());
                 writer.add((bucket << sub_bits_) + sub, records);
             }
@@ -233,18 +309,32 @@ private:
         pages.clear();
     }
 
+    /// Gives the contexts that stand before `end` to `sink_for(partition)`, a partition at a time.
+    template <typename SinkFor>
+    void scan_all(const SamplePlace& end, SinkFor sink_for) {
+        for (std::int64_t bucket = first_own_; bucket < end_own_; ++bucket)
+            for_each_partition(bucket, [&](std::int64_t partition, SortedRecords<Word> records) {
+                const auto stop =
+                    std::partition_point(records.words.begin(), records.words.end(), [&](const Word& record) {
+                        return SamplePlace{packing_.sample_hash(record), partition} < end;
+                    });
+                records.words = records.words.first(static_cast<std::size_t>(stop - records.words.begin()));
+                scanner_.scan(records, sink_for(partition));
+            });
+    }
+
     /// Calls `visit(partition, records)` for the partitions of a bucket, ascending.
     template <typename Visit>
     void for_each_partition(std::int64_t bucket, Visit visit) {
         close_page(bucket);
         const auto& pages = pages_[static_cast<std::size_t>(bucket)];
         const auto& segments = segments_[static_cast<std::size_t>(bucket)];
-        const std::int64_t room = sorter_.capacity() / pool_.capacity();
+        const std::int64_t room = grouping_.capacity() / pool_.capacity();
         if (segments.empty() && static_cast<std::int64_t>(pages.size()) <= room) {
-            sorter_.gather(pool_, pages);
+            grouping_.gather(pool_, pages);
             for (std::int64_t sub = 0; sub < std::int64_t{1} << sub_bits_; ++sub)
                 visit((bucket << sub_bits_) + sub,
-                      SortedRecords<Word>{sorter_.sorted(static_cast<std::size_t>(sub)), {}});
+                      SortedRecords<Word>{grouping_.sorted(static_cast<std::size_t>(sub)), {}});
             return;
         }
         spill_bucket(bucket);
@@ -260,7 +350,7 @@ private:
             runs.emplace_back(spill_, std::vector<Segment>(begin, end));
             begin = end;
         }
-        Tally<Word> tally(sorter_.sorter(), sorter_.memory());
+        Tally<Word> tally(grouping_.sorter(), grouping_.memory());
         while (true) {
             std::int64_t partition = partition_count;
             for (const auto& run : runs)
@@ -279,12 +369,13 @@ private:
     ContextScanner<Word> scanner_;
     int bucket_bits_, sub_bits_;
     PagePool<Word> pool_;
-    PartitionSorter<Word> sorter_;
+    PartitionSorter<Word> grouping_;
     std::vector<Cursor> cursors_;
     std::vector<std::vector<std::int64_t>> pages_;  // of own buckets, not open
     std::vector<std::vector<Segment>> segments_;
     SpillFile spill_;
     std::int64_t runs_ = 0;
+    bool has_spilled_ = false;
     std::int64_t first_own_ = 0, end_own_ = 0;
     mpi::Mailbox mailbox_;
     std::int64_t landing_ = no_page;  // the page that receives

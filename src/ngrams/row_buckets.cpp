@@ -38,6 +38,7 @@ void RowBuckets::spill() {
 std::vector<std::uint32_t> RowBuckets::take(std::int64_t bucket) {
     const auto number = static_cast<std::size_t>(bucket);
     std::vector<std::uint32_t> rows = std::exchange(buckets_[number], {});
+    words_ -= static_cast<std::int64_t>(rows.size());
     if (!segments_[number].empty()) spill_.flush();
     for (const Segment& segment : std::exchange(segments_[number], {})) {
         const std::vector<std::byte> bytes = spill_.read(segment);

@@ -90,9 +90,13 @@ std::vector<std::byte> SpillFile::read(const Segment& segment) const {
     return bytes;
 }
 
+void SpillFile::close() {
+    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
 void SpillFile::remove() {
     if (descriptor_ < 0) return;
-    ::close(std::exchange(descriptor_, -1));
+    close();
     std::error_code ignored;
     std::filesystem::remove(path_, ignored);
     written_ = 0;

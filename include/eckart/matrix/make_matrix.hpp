@@ -7,8 +7,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 namespace eckart::matrix {
+
+/// As the number of contexts to sample.
+inline constexpr std::int64_t all_contexts = 0;
 
 struct MatrixOptions {
     std::filesystem::path directory;
@@ -16,16 +20,25 @@ struct MatrixOptions {
     int order = 5;
     std::int64_t memory_bytes = 0;  ///< cap of a rank
     std::int64_t min_count = 1;
+    std::vector<std::int64_t> samples{all_contexts};  ///< contexts of each matrix to make
+    double checkpoint_seconds = 60;
+    std::int64_t round_tokens = std::int64_t{8} << 20;
     std::int64_t block_nonzeros = std::int64_t{1} << 20;
     int deflate_level = 0;
 };
 
-/// What the matrix is made from: two runs with the same recipe make the same matrix.
-nlohmann::json matrix_recipe(const text::Corpus& corpus, const MatrixOptions& options);
+/// The directory of one of the matrices: the output itself when there is only one.
+std::filesystem::path matrix_directory(const MatrixOptions& options, std::int64_t sample);
 
-/// Text to matrix: counts the n-grams of a prepared corpus, merges the rows and writes the matrix directory,
-/// its manifest last. Collective.
-Manifest make_matrix(const mpi::Communicator& comm, const text::Corpus& corpus, const MatrixOptions& options,
-                     const nlohmann::json& recipe, const nlohmann::json& provenance, Progress& progress);
+/// What a matrix is made from: two runs with the same recipe make the same matrix. `corpus` is the corpus'
+/// recipe.
+nlohmann::json matrix_recipe(const nlohmann::json& corpus, const MatrixOptions& options, std::int64_t sample);
+
+/// Text to matrices: counts the n-grams of a prepared corpus once, and for each sample of contexts merges the
+/// rows and writes a matrix directory, its manifest last. Continues from a checkpoint when there is one.
+/// Collective.
+std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::Corpus& corpus,
+                                    const MatrixOptions& options, const nlohmann::json& corpus_recipe,
+                                    const nlohmann::json& provenance, Progress& progress);
 
 }  // namespace eckart::matrix

@@ -19,6 +19,12 @@ concept ContextSink = requires(Sink sink, std::uint32_t successor, std::uint64_t
     sink.row(successors, counts);
 };
 
+/// A sink that is told, before each of these, a record of the context.
+template <typename Sink, typename Word>
+concept ContextObserver = requires(Sink sink, const Word& record) {
+    sink.context(record);
+};
+
 /// Cuts the sorted records of a partition into contexts. N-grams that occur less than `min_count` times are
 /// left out, and contexts of which nothing is left.
 template <typename Word>
@@ -41,10 +47,14 @@ public:
             std::size_t end = at + 1;
             if (end == words.size() || packing_.context_part(words[end]) != context) {
                 const std::uint64_t count = count_from(at, end);
-                if (count >= min_count_) sink.one_hot(packing_.successor(words[at]), count);
+                if (count >= min_count_) {
+                    observe(sink, words[at]);
+                    sink.one_hot(packing_.successor(words[at]), count);
+                }
                 at = end;
                 continue;
             }
+            const Word& record = words[at];
             successors_.clear();
             counts_.clear();
             do {
@@ -56,6 +66,7 @@ public:
                 }
                 at = end++;
             } while (at < words.size() && packing_.context_part(words[at]) == context);
+            if (!successors_.empty()) observe(sink, record);
             if (successors_.size() == 1)
                 sink.one_hot(successors_[0], counts_[0]);
             else if (!successors_.empty())
@@ -64,6 +75,11 @@ public:
     }
 
 private:
+    template <typename Sink>
+    static void observe(Sink& sink, const Word& record) {
+        if constexpr (ContextObserver<Sink, Word>) sink.context(record);
+    }
+
     Packing<Word> packing_;
     std::uint64_t min_count_;
     std::vector<std::uint32_t> successors_;

@@ -48,6 +48,10 @@ private:
     std::uint64_t mask_;
 };
 
+/// Bits of the hash by which contexts are sampled. With those of the partition they are at most the 64 bits
+/// that the bijection mixes, and no more than the context has in a record.
+inline constexpr int sample_bits = 43;
+
 /// How an n-gram becomes integers. Its context, (order - 1) tokens of `token_bits` bits, goes through a
 /// bijection to a key of `key_bits` bits; the key's 16 high bits are the partition, the rest of it and the
 /// successor are the record. Records of a partition sort by context, then successor, and both can be read
@@ -114,7 +118,11 @@ public:
     }
     /// What all records of one context share.
     Word context_part(const Word& record) const { return record >> token_bits_; }
-    /// The 32 leading bits of the context's part: a uniform hash for sampling.
+    /// A uniform hash of the context, ascending within a partition: the leading bits of its part of the
+    /// record.
+    std::uint64_t sample_hash(const Word& record) const {
+        return static_cast<std::uint64_t>(record >> (word_bits<Word> - sample_bits));
+    }
     std::vector<std::uint32_t> context_tokens(std::uint32_t partition, const Word& record) const {
         Word tokens = context((Word{partition} << (key_bits_ - partition_bits)) | (record >> token_bits_));
         std::vector<std::uint32_t> ids(static_cast<std::size_t>(order_ - 1));

@@ -24,7 +24,7 @@ public:
 
     std::int64_t capacity() const { return static_cast<std::int64_t>(capacity_); }
     std::span<Word> memory() { return {words_.get(), capacity_}; }
-    const WordSorter& sorter() const { return sorter_; }
+    const WordSorter& sorter() const { return order_; }
 
     /// Groups the records of some pages. Requires room for them.
     void gather(const PagePool<Word>& pool, std::span<const std::int64_t> pages) {
@@ -50,7 +50,7 @@ public:
     std::span<const Word> sorted(std::size_t partition) {
         const std::span<Word> group =
             memory().subspan(begin_[partition], begin_[partition + 1] - begin_[partition]);
-        sorter_(group);
+        order_(group);
         return group;
     }
 
@@ -58,7 +58,7 @@ private:
     std::size_t capacity_;
     std::unique_ptr<Word[]> words_;
     std::array<std::size_t, partitions + 1> begin_{};
-    WordSorter sorter_;
+    WordSorter order_;
 };
 
 }  // namespace eckart::ngrams

@@ -38,7 +38,9 @@ public:
     void sync();
     /// The bytes of a segment. Requires it to be flushed. Throws `Error` when they are not those written.
     std::vector<std::byte> read(const Segment& segment) const;
-    /// Closes and deletes the file.
+    /// Closes the file, which stays.
+    void close();
+    /// Closes and deletes it.
     void remove();
 
     const std::filesystem::path& path() const { return path_; }

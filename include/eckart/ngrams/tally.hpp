@@ -45,7 +45,7 @@ void for_each_record(const SortedRecords<Word>& records, Visit visit) {
 template <typename Word>
 class Tally {
 public:
-    Tally(const WordSorter& sorter, std::span<Word> memory) : sorter_(sorter), memory_(memory) {}
+    Tally(const WordSorter& sorter, std::span<Word> memory) : sort_(sorter), memory_(memory) {}
 
     void clear() {
         size_ = 0;
@@ -58,14 +58,14 @@ public:
     }
     /// All that was added since `clear`. Valid until the next `add`.
     SortedRecords<Word> sorted() {
-        sorter_(memory_.first(size_));
+        sort_(memory_.first(size_));
         sum_extras();
         return {memory_.first(size_), extras_};
     }
 
 private:
     void combine() {
-        sorter_(memory_.first(size_));
+        sort_(memory_.first(size_));
         std::size_t kept = 0;
         for (std::size_t at = 0; at < size_;) {
             std::size_t end = at + 1;
@@ -91,7 +91,7 @@ private:
         extras_.resize(kept);
     }
 
-    const WordSorter& sorter_;
+    const WordSorter& sort_;
     std::span<Word> memory_;
     std::size_t size_ = 0;
     std::vector<Extra<Word>> extras_;
