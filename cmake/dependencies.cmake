@@ -27,6 +27,7 @@ eckart_pkg(sentencepiece sentencepiece)
 eckart_pkg(icu icu-uc)
 eckart_pkg(pcre2 libpcre2-8)
 eckart_pkg(hwy libhwy-contrib)
+eckart_pkg(hwy_core libhwy)
 
 # ScaLAPACK's own .pc file also names the generic BLAS and LAPACK; one OpenBLAS must serve all, so only the
 # library itself is taken and OpenBLAS stands first.

@@ -1,0 +1,113 @@
+#include "eckart/base/random.hpp"
+#include "eckart/dense/band_matrix.hpp"
+#include "eckart/dense/band_reduction.hpp"
+#include "eckart/dense/eigenvalues.hpp"
+#include "eckart/dense/symmetric_columns.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include <gtest/gtest.h>
+
+namespace eckart::dense {
+namespace {
+
+using Entry = std::function<double(std::int64_t, std::int64_t)>;
+
+/// Entry (row, column), row >= column, of the whole matrix decides every rank's part.
+template <typename T>
+SymmetricColumns<T> spread(const mpi::Communicator& comm, std::int64_t size, std::int64_t width,
+                           const Entry& entry) {
+    SymmetricColumns<T> matrix(comm, size, width);
+    for (std::int64_t j = 0; j < size; ++j)
+        if (matrix.is_mine(matrix.block_of(j)))
+            for (std::int64_t i = j; i < size; ++i) *matrix.at(i, j) = static_cast<T>(entry(i, j));
+    return matrix;
+}
+
+std::vector<double> by_lapack(std::int64_t size, const Entry& entry) {
+    std::vector<double> whole(static_cast<std::size_t>(size * size));
+    for (std::int64_t j = 0; j < size; ++j)
+        for (std::int64_t i = j; i < size; ++i) whole[static_cast<std::size_t>(j * size + i)] = entry(i, j);
+    return local_eigenvalues(whole, size);
+}
+
+template <typename T>
+std::vector<double> in_two_stages(std::int64_t size, std::int64_t width, const Entry& entry, int threads) {
+    const auto world = mpi::Communicator::world();
+    auto matrix = spread<T>(world, size, width, entry);
+    Progress progress = Progress::silent();
+    BandMatrix band = reduce_to_band(matrix, progress);
+    return eigenvalues(reduce_to_tridiagonal(band, threads));
+}
+
+double random_entry(std::int64_t i, std::int64_t j) {
+    static const CounterRandom random(7);
+    return random.gaussian(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j));
+}
+
+void expect_equal(const std::vector<double>& found, const std::vector<double>& wanted, double relative) {
+    ASSERT_EQ(found.size(), wanted.size());
+    double largest = 0;
+    for (const double value : wanted) largest = std::max(largest, std::abs(value));
+    for (std::size_t i = 0; i < found.size(); ++i)
+        ASSERT_NEAR(found[i], wanted[i], relative * largest) << "value " << i << " of " << found.size();
+}
+
+TEST(TwoStageTest, AgreesWithLapackOnEverySizeAndWidth) {
+    // 1, 2: hardly a matrix; 63, 64, 65: at the band; 128, 129: two bands; 400: blocks of several bands.
+    for (const std::int64_t size : {1, 2, 3, 63, 64, 65, 127, 128, 129, 200, 400})
+        for (const std::int64_t width : {0, 64, 192, 1024})
+            expect_equal(in_two_stages<double>(size, width, random_entry, 1), by_lapack(size, random_entry),
+                         1e-13);
+}
+
+TEST(TwoStageTest, AnyNumberOfThreadsChasesTheSameBulges) {
+    const auto wanted = in_two_stages<double>(700, 0, random_entry, 1);
+    EXPECT_EQ(in_two_stages<double>(700, 0, random_entry, 2), wanted);
+    EXPECT_EQ(in_two_stages<double>(700, 0, random_entry, 5), wanted);
+}
+
+TEST(TwoStageTest, FindsPlantedValues) {
+    const std::int64_t size = 300;
+    // A Householder similarity of a diagonal with repeated, zero and tiny values.
+    const auto planted = [](std::int64_t i) {
+        return i < 100 ? 3.0 : i < 200 ? 0.0 : std::ldexp(1.0, -static_cast<int>(i - 200));
+    };
+    std::vector<double> v(size);
+    double norm = 0;
+    for (std::int64_t i = 0; i < size; ++i) v[i] = random_entry(i, 1000), norm += v[i] * v[i];
+    for (double& x : v) x /= std::sqrt(norm);
+    double vdv = 0;
+    for (std::int64_t i = 0; i < size; ++i) vdv += v[i] * v[i] * planted(i);
+    const Entry entry = [&](std::int64_t i, std::int64_t j) {
+        return (i == j ? planted(i) : 0) - 2 * v[i] * v[j] * (planted(i) + planted(j)) +
+               4 * v[i] * v[j] * vdv;
+    };
+    std::vector<double> wanted;
+    for (std::int64_t i = 0; i < size; ++i) wanted.push_back(planted(i));
+    std::sort(wanted.begin(), wanted.end());
+    expect_equal(in_two_stages<double>(size, 0, entry, 2), wanted, 1e-14);
+}
+
+TEST(TwoStageTest, ZeroIdentityAndRankOne) {
+    expect_equal(in_two_stages<double>(
+                     150, 0, [](auto, auto) { return 0.0; }, 1),
+                 std::vector<double>(150, 0.0), 0);
+    expect_equal(in_two_stages<double>(
+                     150, 0, [](auto i, auto j) { return i == j ? 1.0 : 0.0; }, 1),
+                 std::vector<double>(150, 1.0), 0);
+    std::vector<double> wanted(150, 0.0);
+    wanted.back() = 150;
+    expect_equal(in_two_stages<double>(
+                     150, 0, [](auto, auto) { return 1.0; }, 1),
+                 wanted, 1e-14);
+}
+
+TEST(TwoStageTest, SinglePrecisionKeepsItsDigits) {
+    expect_equal(in_two_stages<float>(400, 64, random_entry, 1), by_lapack(400, random_entry), 3e-6);
+}
+
+}  // namespace
+}  // namespace eckart::dense
