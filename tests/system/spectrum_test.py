@@ -1,0 +1,150 @@
+"""Text to spectrum against brute force, on every rank count, and values worked out by hand."""
+import json
+import unittest
+
+import h5py
+import numpy as np
+import scipy.sparse
+
+from oracle import RANKS, Matrix, ProgramTest, write_tokens, zipf_documents
+
+
+def root(*squares):
+    return np.sqrt(np.sort(squares)[::-1])
+
+
+# documents, order, singular values (all columns), ||W||_F^2
+HAND_WORKED = {
+    "two contexts of the issue": (
+        [[1, 2, 3, 4, 5], [1, 2, 3, 4, 6], [9, 2, 3, 4, 5]], 5,
+        root((1.5 + np.sqrt(5) / 2) / 2, (1.5 - np.sqrt(5) / 2) / 2), 1.5),
+    # one context, one successor: W = [1]
+    "one n-gram": ([[1, 2, 3]], 3, root(1), 1),
+    # a document shorter than n adds no row; (1) -> 2 twice is still one context
+    "short documents": ([[1], [], [1, 2], [1, 2]], 2, root(1), 1),
+    # contexts 1, 2, 3 all go to 7 and merge into one row of multiplicity 3: W = [1, 1, 1]', sigma^2 = 3
+    "merged one-hot rows": ([[1, 7], [2, 7], [3, 7]], 2, root(3), 3),
+    # contexts 1, 2 -> {8: 1/2, 9: 1/2}, the second from counts 2 and 2: proportional rows merge; sigma^2 = 2 * 1/2
+    "merged proportional rows": ([[1, 8], [1, 9], [2, 8], [2, 8], [2, 9], [2, 9]], 2, root(1, 0), 1),
+    # the same, and context 3 -> 5 alone: a column of only one-hot rows is isolated, sigma^2 = 1
+    "isolated column": ([[1, 8], [1, 9], [2, 8], [2, 9], [3, 5]], 2, root(1, 1, 0), 2),
+    # W = [[3/4, 1/4], [1/4, 3/4]]: symmetric, eigenvalues 1 and 1/2
+    "symmetric": ([[1, 8]] * 3 + [[1, 9]] + [[2, 8]] + [[2, 9]] * 3, 2, root(1, 0.25), 1.25),
+    # a cycle of order 2 over four tokens: W is a permutation
+    "permutation": ([[1, 2, 3, 4, 1]], 2, root(1, 1, 1, 1), 4),
+    # n contexts with the uniform row over n tokens: rank one, sigma^2 = n * n * (1/n)^2 = 1
+    "rank one": ([[a, b] for a in range(1, 7) for b in range(1, 7)], 2, root(1, 0, 0, 0, 0, 0), 1),
+    # tokens 1 and 60000 with nothing between: the columns never seen are left out
+    "empty columns": ([[1, 60000], [60000, 1], [2, 60000]], 2, root(2, 1), 3),
+    # two blocks that share no column: [[1/2, 1/2], [1, 0]] twice
+    "two components": ([[1, 11], [1, 12], [2, 11], [3, 13], [3, 14], [4, 13]], 2,
+                       root(*[(1.5 + s * np.sqrt(5) / 2) / 2 for s in (1, -1)] * 2), 3),
+}
+
+CORPORA = {
+    "bigrams, all tokens coupled": (zipf_documents(1, 60, 200, 40), 2),
+    "trigrams": (zipf_documents(2, 80, 120, 150), 3),
+    "5-grams, mostly one successor": (zipf_documents(3, 100, 120, 400), 5),
+    "flat vocabulary": (zipf_documents(4, 60, 100, 500, exponent=1.05), 2),
+}
+
+
+class Spectrum(ProgramTest):
+    def check(self, truth, spectrum):
+        sigma, floor = spectrum["sigma"], spectrum["floor"]
+        self.assertEqual(len(sigma), len(truth.sigma))
+        self.assertTrue(spectrum["complete_spectrum"])
+        clear = truth.sigma > max(floor, 1e-3 * truth.sigma[0])
+        np.testing.assert_allclose(sigma[clear], truth.sigma[clear], rtol=1e-10)
+        rounding = 1e-13 * truth.sigma[0] ** 2
+        np.testing.assert_allclose(spectrum["lambda"], truth.sigma ** 2, atol=rounding, rtol=0)
+        slack = 1e-15 * len(sigma) * truth.sigma[0] ** 2  # of the oracle's own SVD
+        self.assertTrue((spectrum["lambda_lower"] <= truth.sigma ** 2 + slack).all())
+        self.assertTrue((spectrum["lambda_upper"] >= truth.sigma ** 2 - slack).all())
+        self.assertAlmostEqual(spectrum["frobenius_squared"] / truth.frobenius_squared, 1, delta=1e-13)
+
+    def test_worked_by_hand(self):
+        for name, (documents, order, sigma, energy) in HAND_WORKED.items():
+            with self.subTest(name):
+                corpus = write_tokens(self.path / "hand.bin", documents)
+                out = self.path / name.replace(" ", "-")
+                manifest, spectrum, verdict = self.run_stages(corpus, out, "--separator", 0, "--order", order)
+                self.assertAlmostEqual(manifest["frobenius_squared"], energy, delta=1e-15 * energy)
+                np.testing.assert_allclose(spectrum["sigma"], sigma, atol=2 * spectrum["floor"])
+                np.testing.assert_allclose(spectrum["lambda"], sigma ** 2, atol=1e-14 * energy)
+                self.assertTrue(verdict["passed"])
+                self.assertEqual(Matrix(documents, order).frobenius_squared, np.float64(energy))
+
+    def test_against_brute_force_on_every_rank_count(self):
+        for name, (documents, order) in CORPORA.items():
+            truth = Matrix(documents, order)
+            corpus = write_tokens(self.path / "corpus.bin", documents)
+            digests, spectra = set(), []
+            for ranks in RANKS:
+                with self.subTest(name, ranks=ranks):
+                    out = self.path / f"{order}-{len(documents)}-{ranks}"
+                    manifest, spectrum, verdict = self.run_stages(corpus, out, "--separator", 0, "--order", order,
+                                                                  ranks=ranks)
+                    self.check(truth, spectrum)
+                    self.assertTrue(verdict["passed"])
+                    self.assertEqual((manifest["contexts"], manifest["columns"], manifest["ngrams"]),
+                                     (*truth.dense.shape, truth.ngrams))
+                    digests.add(manifest["digest"])
+                    spectra.append(spectrum["sigma"])
+            self.assertEqual(len(digests), 1)
+            for sigma in spectra:
+                np.testing.assert_allclose(sigma, spectra[0], atol=1e-12 * spectra[0][0] + 2 * spectrum["floor"], rtol=0)
+
+    def test_contexts_weighted_by_count(self):
+        documents, order = CORPORA["trigrams"]
+        corpus = write_tokens(self.path / "corpus.bin", documents)
+        for ranks in (1, 3):
+            _, spectrum, _ = self.run_stages(corpus, self.path / f"run{ranks}", "--separator", 0, "--order", order,
+                                             ranks=ranks, spectrum_options=["--row-weight", "count"])
+            self.check(Matrix(documents, order, "count"), spectrum)
+
+    def test_words_of_text(self):
+        """Text is cut to words; the numbering of words cannot change a singular value."""
+        words = "the cat sat on the mat and the dog sat on the log while the cat ran and the dog sat".split()
+        (self.path / "text.txt").write_text(" ".join(words))
+        number = {word: i for i, word in enumerate(dict.fromkeys(words))}
+        _, spectrum, _ = self.run_stages(self.path / "text.txt", self.path / "run", "--order", 2)
+        self.check(Matrix([[number[w] for w in words]], 2), spectrum)
+
+    def test_json_lines_are_documents(self):
+        texts = ["a b c a b d", "b c", "", "a b c"]
+        (self.path / "text.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+        _, spectrum, _ = self.run_stages(self.path / "text.jsonl", self.path / "run", "--order", 2)
+        self.check(Matrix([[ord(w) for w in t.split()] for t in texts], 2), spectrum)
+
+
+class Files(ProgramTest):
+    def test_scipy_and_h5py_open_the_blocks(self):
+        """The groups are CSR as scipy understands it, and G made from them has the spectrum's eigenvalues."""
+        documents, order = CORPORA["trigrams"]
+        corpus = write_tokens(self.path / "corpus.bin", documents)
+        manifest, spectrum, _ = self.run_stages(corpus, self.path / "run", "--separator", 0, "--order", order)
+        with h5py.File(self.path / "run/matrix/columns.h5") as file:
+            gram = np.diag(file["one_hot_multiplicity"][:].astype(float))
+        for entry in manifest["files"]:
+            with h5py.File(self.path / "run/matrix" / entry["path"]) as file:
+                for block in entry["blocks"]:
+                    group = file[block["group"]]
+                    self.assertEqual(group["indptr"].dtype, np.int64)
+                    counts = scipy.sparse.csr_matrix((group["data"][:].astype(float), group["indices"][:], group["indptr"][:]),
+                                                     shape=group["shape"][:])
+                    self.assertTrue(counts.has_canonical_format)
+                    rows = counts.multiply(1 / counts.sum(axis=1)).tocsr()
+                    gram += (rows.T @ rows.multiply(group["multiplicity"][:][:, None])).toarray()
+        np.testing.assert_allclose(np.linalg.eigvalsh(gram)[::-1], spectrum["lambda"], atol=1e-12 * spectrum["lambda"][0])
+
+    def test_finished_stages_are_recognised(self):
+        corpus = write_tokens(self.path / "corpus.bin", CORPORA["trigrams"][0])
+        self.run_stages(corpus, self.path / "run", "--separator", 0, "--order", 3)
+        times = {p: p.stat().st_mtime_ns for p in self.path.rglob("run/**/*") if p.is_file()}
+        self.run_stages(corpus, self.path / "run", "--separator", 0, "--order", 3)
+        self.assertEqual(times, {p: p.stat().st_mtime_ns for p in self.path.rglob("run/**/*") if p.is_file()})
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
