@@ -4,12 +4,16 @@
 #include "eckart/io/recipe.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
+#include "eckart/text/byte_stream.hpp"
 #include "eckart/text/document_reader.hpp"
+#include "eckart/text/megatron_index.hpp"
 #include "eckart/text/token_file.hpp"
 #include "eckart/text/words.hpp"
 
 #include <algorithm>
 #include <filesystem>
+
+#include <glob.h>
 
 namespace eckart::text {
 
@@ -21,6 +25,49 @@ constexpr std::int64_t default_words = 32000;
 
 bool is_token_format(Format format) {
     return format == Format::token_bin || format == Format::token_npy;
+}
+
+/// What a shell would make of a pattern that was kept from it by quotes.
+std::vector<std::string> expand(const std::string& pattern) {
+    glob_t matches{};
+    const int result = ::glob(pattern.c_str(), 0, nullptr, &matches);
+    std::vector<std::string> paths(matches.gl_pathv, matches.gl_pathv + (result == 0 ? matches.gl_pathc : 0));
+    ::globfree(&matches);
+    return paths;
+}
+
+bool is_hidden(const fs::path& path) {
+    return path.filename().string().starts_with('.');
+}
+
+/// Files of a directory and below, in alphabetical order, without hidden ones and Megatron's indexes.
+std::vector<std::string> files_below(const std::string& directory) {
+    std::vector<std::string> found;
+    for (auto entry = fs::recursive_directory_iterator(directory);
+         entry != fs::recursive_directory_iterator(); ++entry) {
+        if (is_hidden(entry->path())) {
+            entry.disable_recursion_pending();
+            continue;
+        }
+        if (entry->is_regular_file() && entry->path().extension() != ".idx")
+            found.push_back(entry->path().string());
+    }
+    std::sort(found.begin(), found.end());
+    require(!found.empty(), "the directory {} holds no file", directory);
+    return found;
+}
+
+/// The files that a path names: itself, those of a directory, those that match a pattern.
+std::vector<std::string> files_of(const std::string& path) {
+    if (fs::is_directory(path)) return files_below(path);
+    if (fs::exists(path)) return {path};
+    std::vector<std::string> files;
+    for (const std::string& match : expand(path)) {
+        const auto below = files_of(match);
+        files.insert(files.end(), below.begin(), below.end());
+    }
+    require(!files.empty(), "there is no corpus file {}", path);
+    return files;
 }
 
 /// Documents of a text shard, tokenised.
@@ -102,55 +149,56 @@ Corpus Corpus::open(const std::vector<std::string>& paths, const CorpusOptions& 
         throw UsageError("--vocabulary {} is not a number of tokens", options.vocabulary);
     Corpus corpus;
     corpus.options_ = options;
-    for (const std::string& path : paths) {
-        require(fs::exists(path), "there is no corpus file {}", path);
-        if (!fs::is_directory(path)) {
-            corpus.add_file(path);
-            continue;
-        }
-        std::vector<std::string> found;
-        for (const auto& entry : fs::recursive_directory_iterator(path))
-            if (entry.is_regular_file()) found.push_back(entry.path().string());
-        std::sort(found.begin(), found.end());
-        require(!found.empty(), "the directory {} holds no file", path);
-        for (const std::string& file : found) corpus.add_file(file);
-    }
+    for (const std::string& path : paths)
+        for (const std::string& file : files_of(path)) corpus.add_file(file);
     const auto tokens = std::count_if(corpus.files_.begin(), corpus.files_.end(),
                                       [](const File& file) { return is_token_format(file.format); });
-    if (tokens != 0 && tokens != static_cast<std::ptrdiff_t>(corpus.files_.size()))
+    if (tokens != 0 && tokens != std::ssize(corpus.files_))
         throw UsageError("a corpus is text or token files, not both");
     corpus.plan_shards();
     return corpus;
 }
 
 void Corpus::add_file(const std::string& path) {
-    const std::string extension = fs::path(path).extension().string();
+    const bool compressed = is_compressed(path);
+    const std::string extension =
+        fs::path(compressed ? fs::path(path).stem() : fs::path(path)).extension().string();
     File file{.path = path,
               .format = Format::text,
               .size = static_cast<std::int64_t>(fs::file_size(path)),
               .data_begin = 0,
-              .token_type = ""};
-    if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") {
+              .token_type = "",
+              .documents = nullptr};
+    if (extension == ".bin" || extension == ".npy") {
+        require(!compressed, "{}: token files are read uncompressed", path);
+        add_token_layout(file, extension == ".npy");
+    } else if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") {
         file.format = Format::json_lines;
-    } else if (extension == ".bin" || extension == ".npy") {
-        file.format = extension == ".bin" ? Format::token_bin : Format::token_npy;
-        const TokenLayout layout =
-            extension == ".bin" ? flat_layout(path, options_.token_type) : read_npy_layout(path);
-        file.data_begin = layout.begin;
-        file.token_type = layout.type;
     } else if (options_.documents == Documents::lines) {
         file.format = Format::text_lines;
     }
     files_.push_back(std::move(file));
 }
 
+void Corpus::add_token_layout(File& file, bool npy) const {
+    file.format = npy ? Format::token_npy : Format::token_bin;
+    if (!npy && fs::exists(index_path(file.path)))
+        file.documents = std::make_shared<const MegatronIndex>(index_path(file.path), file.path, file.size);
+    const TokenLayout layout =
+        npy ? read_npy_layout(file.path)
+            : flat_layout(file.path,
+                          file.documents != nullptr ? file.documents->token_type() : options_.token_type);
+    file.data_begin = layout.begin;
+    file.token_type = layout.type;
+}
+
 void Corpus::plan_shards() {
     for (std::size_t i = 0; i < files_.size(); ++i) {
         const File& file = files_[i];
-        // A text file is one document. Other files are cut anywhere: readers find the borders of lines and
-        // documents.
-        const std::int64_t step =
-            file.format == Format::text ? std::max<std::int64_t>(file.size, 1) : options_.shard_bytes / 8 * 8;
+        // A text file is one document, a compressed file has one beginning. Other files are cut anywhere:
+        // readers find the borders of lines and documents.
+        const bool whole = file.format == Format::text || is_compressed(file.path);
+        const std::int64_t step = whole ? std::max<std::int64_t>(file.size, 1) : options_.shard_bytes / 8 * 8;
         for (std::int64_t begin = file.data_begin; begin < file.size; begin += step)
             shards_.push_back({.file = static_cast<std::int64_t>(i),
                                .begin = begin,
@@ -200,7 +248,9 @@ void Corpus::prepare(const mpi::Communicator& comm, Progress& progress) {
 std::int64_t Corpus::vocabulary_size() const {
     if (tokenizer_ != nullptr) return tokenizer_->vocabulary_size();
     if (options_.vocabulary > 0) return options_.vocabulary;
-    return files_.front().token_type == "uint16" ? std::int64_t{1} << 16 : std::int64_t{1} << 21;
+    std::int64_t bound = 0;
+    for (const File& file : files_) bound = std::max(bound, token_bound(file.token_type));
+    return bound;
 }
 
 std::string Corpus::piece(TokenId token) const {
@@ -209,10 +259,13 @@ std::string Corpus::piece(TokenId token) const {
 
 nlohmann::json Corpus::recipe() const {
     nlohmann::json inputs = nlohmann::json::array();
-    for (const File& file : files_)
+    for (const File& file : files_) {
         inputs.push_back({{"file", fs::path(file.path).filename().string()},
                           {"bytes", file.size},
                           {"digest", io::input_digest(file.path)}});
+        if (file.documents != nullptr)
+            inputs.back()["index_digest"] = io::input_digest(index_path(file.path));
+    }
     return {{"inputs", inputs},
             {"tokenizer", options_.tokenizer.empty() ? "" : io::input_digest(options_.tokenizer)},
             {"vocabulary", options_.vocabulary},
@@ -237,8 +290,11 @@ std::unique_ptr<TokenSource> Corpus::read(const Shard& shard) const {
     const TokenLayout layout{
         .type = file.token_type, .begin = file.data_begin, .count = (file.size - file.data_begin) / width};
     return open_tokens(file.path, layout, (shard.begin - file.data_begin) / width,
-                       (shard.end - file.data_begin) / width, options_.order, options_.separator,
-                       vocabulary_size());
+                       (shard.end - file.data_begin) / width,
+                       {.order = options_.order,
+                        .separator = options_.separator,
+                        .vocabulary = vocabulary_size(),
+                        .documents = file.documents});
 }
 
 }  // namespace eckart::text

@@ -1,11 +1,13 @@
 #include "eckart/text/document_reader.hpp"
 
 #include "eckart/base/error.hpp"
-#include "eckart/io/artefact.hpp"
+#include "eckart/text/byte_stream.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
 
 #include <simdjson.h>
 
@@ -13,48 +15,87 @@ namespace eckart::text {
 
 namespace {
 
-/// Lines that start in bytes [begin, end) of a file.
+/// Lines of a file that start in bytes [begin, end), or all lines of a compressed file.
 class LineReader {
 public:
     LineReader(std::string path, std::int64_t begin, std::int64_t end)
-        : path_(std::move(path)), file_(path_, std::ios::binary), position_(begin), end_(end) {
-        require(static_cast<bool>(file_), "cannot open {}{}", path_, io::cause_of(errno, path_));
-        if (begin > 0) {  // the line that holds byte begin - 1 started before this shard
-            file_.seekg(begin - 1);
-            std::string rest;
-            if (std::getline(file_, rest)) position_ += static_cast<std::int64_t>(rest.size());
-        }
+        : path_(std::move(path)),
+          compressed_(is_compressed(path_)),
+          bytes_(open_bytes(path_, std::max<std::int64_t>(0, begin - 1))),
+          offset_(std::max<std::int64_t>(0, begin - 1)),
+          end_(compressed_ ? std::numeric_limits<std::int64_t>::max() : end),
+          buffer_(first_buffer) {
+        std::string_view rest;
+        if (begin > 0) next(rest);  // the line that holds byte begin - 1 started before this shard
+        lines_ = 0;
     }
-    bool next(std::string& line) {
-        if (position_ >= end_ || !std::getline(file_, line)) {
-            require(!file_.bad(), "cannot read {} at offset {}{}", path_, position_,
-                    io::cause_of(errno, path_));
-            return false;
+    /// The next line without its newline, valid until the next call and followed by readable padding.
+    bool next(std::string_view& line) {
+        if (offset_ >= end_) return false;
+        std::size_t searched = 0;
+        const char* newline = nullptr;
+        while ((newline = find_newline(searched)) == nullptr) {
+            searched = filled_ - used_;
+            if (!fill()) break;
         }
-        line_begin_ = position_;
-        position_ += static_cast<std::int64_t>(line.size()) + 1;
+        if (newline == nullptr && used_ == filled_) return false;
+        const char* begin = buffer_.data() + used_;
+        const std::size_t size =
+            newline == nullptr ? filled_ - used_ : static_cast<std::size_t>(newline - begin);
+        line = {begin, size};
+        used_ += size + (newline != nullptr);
+        line_begin_ = offset_;
+        offset_ += static_cast<std::int64_t>(size) + 1;
+        ++lines_;
         return true;
     }
-    std::int64_t position() const { return position_; }
-    /// "FILE:LINE"; the line's number is counted only now that it is asked for.
+    /// Bytes of the file that have been used up.
+    std::int64_t position() const {
+        return compressed_ ? bytes_->position() : std::min(offset_, bytes_->position());
+    }
+    /// "FILE:LINE"; lines before the shard are counted only now that the number is asked for.
     std::string place() const {
-        std::ifstream file(path_, std::ios::binary);
-        std::int64_t lines = 1;
-        std::string buffer(std::size_t{1} << 16, '\0');
-        for (std::int64_t left = line_begin_; left > 0 && file; left -= file.gcount()) {
-            file.read(buffer.data(), std::min<std::int64_t>(left, static_cast<std::int64_t>(buffer.size())));
-            lines += std::count(buffer.begin(), buffer.begin() + file.gcount(), '\n');
-            if (file.gcount() == 0) break;
+        if (compressed_) return fmt::format("{}:{}", path_, lines_);
+        const auto file = open_bytes(path_);
+        std::string block(first_buffer, '\0');
+        std::int64_t before = 0;
+        for (std::int64_t left = line_begin_; left > 0;) {
+            const std::int64_t got =
+                file->read({block.data(), std::min(block.size(), static_cast<std::size_t>(left))});
+            if (got == 0) break;
+            before += std::count(block.begin(), block.begin() + got, '\n');
+            left -= got;
         }
-        return fmt::format("{}:{}", path_, lines);
+        return fmt::format("{}:{}", path_, before + 1);
     }
 
 private:
+    static constexpr std::size_t first_buffer = std::size_t{1} << 18;
+    const char* find_newline(std::size_t searched) const {
+        const char* from = buffer_.data() + used_ + searched;
+        return static_cast<const char*>(std::memchr(from, '\n', filled_ - used_ - searched));
+    }
+    /// Moves what is unused to the front, makes room, reads on; false at the end of the file.
+    bool fill() {
+        std::memmove(buffer_.data(), buffer_.data() + used_, filled_ - used_);
+        filled_ -= std::exchange(used_, 0);
+        if (filled_ + first_buffer / 2 + simdjson::SIMDJSON_PADDING > buffer_.size())
+            buffer_.resize(2 * buffer_.size());
+        const std::int64_t got =
+            bytes_->read({buffer_.data() + filled_, buffer_.size() - filled_ - simdjson::SIMDJSON_PADDING});
+        filled_ += static_cast<std::size_t>(got);
+        return got > 0;
+    }
     std::string path_;
-    std::ifstream file_;
-    std::int64_t position_;
+    bool compressed_;
+    std::unique_ptr<ByteStream> bytes_;
+    std::int64_t offset_;  ///< of the next line, in the decompressed file
     std::int64_t end_;
     std::int64_t line_begin_ = 0;
+    std::int64_t lines_ = 0;
+    std::vector<char> buffer_;
+    std::size_t used_ = 0;
+    std::size_t filled_ = 0;
 };
 
 /// Where the first byte is that is not UTF-8.
@@ -76,24 +117,34 @@ std::size_t first_invalid(std::string_view text) {
 
 void require_utf8(std::string_view text, const std::string& place) {
     if (!simdjson::validate_utf8(text.data(), text.size()))
-        throw Error("{} is not UTF-8 (from byte {} on)", place, first_invalid(text));
+        throw BadInput("{} is not UTF-8 (from byte {} on)", place, first_invalid(text));
 }
 
+/// A file that is one document.
 class WholeFile : public DocumentReader {
 public:
     WholeFile(std::string path, OnError on_error) : path_(std::move(path)), on_error_(on_error) {}
     bool next(std::string_view& document) override {
         if (std::exchange(read_, true)) return false;
-        text_ = io::read_file(path_);
-        bytes_read_ = static_cast<std::int64_t>(text_.size());
-        if (on_error_ == OnError::skip && !simdjson::validate_utf8(text_.data(), text_.size()))
+        try {
+            read_all();
+            require_utf8(text_, path_);
+        } catch (const BadInput&) {
+            if (on_error_ == OnError::fail) throw;
             return ++skipped_, false;
-        require_utf8(text_, path_);
+        }
         document = text_;
         return true;
     }
 
 private:
+    void read_all() {
+        const auto bytes = open_bytes(path_);
+        std::vector<char> block(std::size_t{1} << 20);
+        while (const std::int64_t got = bytes->read(block))
+            text_.append(block.data(), static_cast<std::size_t>(got));
+        bytes_read_ = bytes->position();
+    }
     std::string path_;
     OnError on_error_;
     std::string text_;
@@ -106,12 +157,12 @@ public:
     LineDocuments(const std::string& path, const Shard& shard, OnError on_error)
         : lines_(path, shard.begin, shard.end), begin_(shard.begin), on_error_(on_error) {}
     bool next(std::string_view& document) override {
-        while (lines_.next(line_)) {
-            bytes_read_ = lines_.position() - begin_;
-            if (!line_.empty() && line_.back() == '\r') line_.pop_back();
+        for (std::string_view line; next_line(line);) {
+            bytes_read_ = std::max<std::int64_t>(0, lines_.position() - begin_);
+            if (line.ends_with('\r')) line.remove_suffix(1);
             try {
-                if (take(document)) return true;
-            } catch (const Error&) {
+                if (take(line, document)) return true;
+            } catch (const BadInput&) {
                 if (on_error_ == OnError::fail) throw;
                 ++skipped_;
             }
@@ -120,22 +171,29 @@ public:
     }
 
 protected:
-    /// The document in `line_`; false when the line holds none.
-    virtual bool take(std::string_view& document) = 0;
+    /// The document in `line`; false when the line holds none.
+    virtual bool take(std::string_view line, std::string_view& document) = 0;
     LineReader lines_;
-    std::string line_;
 
 private:
+    bool next_line(std::string_view& line) {
+        try {
+            return lines_.next(line);
+        } catch (const BadInput&) {
+            if (on_error_ == OnError::fail) throw;
+            return ++skipped_, false;
+        }
+    }
     std::int64_t begin_;
     OnError on_error_;
 };
 
 class TextLines : public LineDocuments {
     using LineDocuments::LineDocuments;
-    bool take(std::string_view& document) override {
-        if (!simdjson::validate_utf8(line_.data(), line_.size())) require_utf8(line_, lines_.place());
-        document = line_;
-        return !line_.empty();
+    bool take(std::string_view line, std::string_view& document) override {
+        if (!simdjson::validate_utf8(line.data(), line.size())) require_utf8(line, lines_.place());
+        document = line;
+        return !line.empty();
     }
 };
 
@@ -145,11 +203,10 @@ public:
         : LineDocuments(path, shard, on_error), field_(std::move(field)) {}
 
 private:
-    bool take(std::string_view& document) override {
-        if (line_.find_first_not_of(" \t") == std::string::npos) return false;
-        line_.reserve(line_.size() + simdjson::SIMDJSON_PADDING);
+    bool take(std::string_view line, std::string_view& document) override {
+        if (line.find_first_not_of(" \t") == std::string_view::npos) return false;
         simdjson::dom::element element;
-        if (const auto error = parser_.parse(line_.data(), line_.size(), false).get(element))
+        if (const auto error = parser_.parse(line.data(), line.size(), false).get(element))
             fail(std::string("is not valid JSON (") + simdjson::error_message(error) + ")");
         simdjson::dom::object object;
         if (element.get(object) != simdjson::SUCCESS) fail("is not a JSON object");
@@ -160,7 +217,7 @@ private:
             fail(fmt::format("has a field '{}' that is not a string", field_));
         return true;
     }
-    [[noreturn]] void fail(const std::string& what) const { throw Error("{} {}", lines_.place(), what); }
+    [[noreturn]] void fail(const std::string& what) const { throw BadInput("{} {}", lines_.place(), what); }
     simdjson::dom::parser parser_;
     std::string field_;
 };

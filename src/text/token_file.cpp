@@ -2,6 +2,7 @@
 
 #include "eckart/base/error.hpp"
 #include "eckart/io/artefact.hpp"
+#include "eckart/text/megatron_index.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace eckart::text {
@@ -25,96 +28,145 @@ std::string read_bytes(std::ifstream& file, const std::string& path, std::int64_
     return data;
 }
 
-template <typename T>
-std::vector<std::int64_t> widened(const std::string& bytes) {
-    std::vector<T> values(bytes.size() / sizeof(T));
-    std::memcpy(values.data(), bytes.data(), bytes.size());
-    return {values.begin(), values.end()};
-}
+/// Where a document ends, and where what follows it starts: after the separator, or right there.
+struct Cut {
+    std::size_t end;
+    std::size_t next;
+};
 
-std::vector<std::int64_t> decode(const std::string& bytes, const std::string& type) {
-    if (type == "uint16") return widened<std::uint16_t>(bytes);
-    if (type == "int32") return widened<std::int32_t>(bytes);
-    if (type == "uint32") return widened<std::uint32_t>(bytes);
-    return widened<std::int64_t>(bytes);
-}
-
+/// Tokens [from, end) of a file, of which those before `begin` lead in.
 class TokenFileSource : public TokenSource {
 public:
-    TokenFileSource(std::string path, const TokenLayout& layout, std::int64_t begin, std::int64_t end,
-                    int order, std::optional<std::int64_t> separator, std::int64_t vocabulary)
-        : path_(std::move(path)),
+    TokenFileSource(const std::string& path, const TokenLayout& layout, std::int64_t begin, std::int64_t end,
+                    TokenRules rules)
+        : path_(path),
           layout_(layout),
-          order_(order),
-          separator_(separator),
-          vocabulary_(vocabulary) {
-        load(std::max<std::int64_t>(0, begin - (order - 1)), begin, end);
+          rules_(std::move(rules)),
+          from_(std::max<std::int64_t>(0, begin - (rules_.order - 1))),
+          begin_(begin) {
+        load(end);
+        if (rules_.documents != nullptr) cut_at_documents(end);
+        leave_out_lead_in();
     }
     bool next(TokenChunk& chunk) override;
 
 private:
-    void load(std::int64_t from, std::int64_t begin, std::int64_t end);
+    void load(std::int64_t end);
+    template <typename T>
+    void decode(std::string_view bytes);
+    void cut_at_documents(std::int64_t end);
+    void leave_out_lead_in();
+    [[noreturn]] void refuse(std::size_t position, std::int64_t id) const;
+
     std::string path_;
     TokenLayout layout_;
-    int order_;
-    std::optional<std::int64_t> separator_;
-    std::int64_t vocabulary_;
-    std::vector<TokenId> tokens_;          ///< what is left of the file is before position_
-    std::vector<std::size_t> separators_;  ///< their positions in tokens_
+    TokenRules rules_;
+    std::int64_t from_;
+    std::int64_t begin_;
+    std::vector<TokenId> tokens_;
+    std::vector<Cut> cuts_;  ///< ascending
+    std::size_t next_cut_ = 0;
     std::size_t position_ = 0;
     std::size_t lead_in_ = 0;
     bool starts_document_ = true;
-    std::size_t next_separator_ = 0;
 };
 
-/// Reads tokens [from, end), of which those before `begin` lead in.
-void TokenFileSource::load(std::int64_t from, std::int64_t begin, std::int64_t end) {
+void TokenFileSource::refuse(std::size_t position, std::int64_t id) const {
+    throw Error("{}: the token at offset {} has id {}, the vocabulary holds {}", path_,
+                layout_.begin + (from_ + static_cast<std::int64_t>(position)) * token_bytes(layout_.type), id,
+                rules_.vocabulary);
+}
+
+/// Appends ids and cuts at separators.
+template <typename T>
+void TokenFileSource::decode(std::string_view bytes) {
+    const std::size_t before = tokens_.size(), count = bytes.size() / sizeof(T);
+    tokens_.resize(before + count);
+    const auto id_at = [&](std::size_t i) {
+        T id;
+        std::memcpy(&id, bytes.data() + i * sizeof(T), sizeof(T));
+        return id;
+    };
+    bool all_known = true;
+    for (std::size_t i = 0; i < count; ++i) {
+        const T id = id_at(i);
+        all_known &= std::cmp_greater_equal(id, 0) && std::cmp_less(id, rules_.vocabulary);
+        tokens_[before + i] = static_cast<TokenId>(id);
+    }
+    if (all_known && !rules_.separator) return;
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto id = static_cast<std::int64_t>(id_at(i));
+        if (rules_.separator && id == *rules_.separator)
+            cuts_.push_back({before + i, before + i + 1});
+        else if (id < 0 || id >= rules_.vocabulary)
+            refuse(before + i, id);
+    }
+}
+
+void TokenFileSource::load(std::int64_t end) {
     std::ifstream file(path_, std::ios::binary);
     require(static_cast<bool>(file), "cannot open {}{}", path_, io::cause_of(errno, path_));
     const std::int64_t width = token_bytes(layout_.type);
-    const auto ids =
-        decode(read_bytes(file, path_, layout_.begin + from * width, (end - from) * width), layout_.type);
-    tokens_.resize(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (separator_ && ids[i] == *separator_) {
-            separators_.push_back(i);
-            continue;
-        }
-        require(ids[i] >= 0 && ids[i] < vocabulary_,
-                "{}: the token at offset {} has id {}, the vocabulary holds {}", path_,
-                layout_.begin + (from + static_cast<std::int64_t>(i)) * width, ids[i], vocabulary_);
-        tokens_[i] = static_cast<TokenId>(ids[i]);
+    constexpr std::int64_t block = std::int64_t{1} << 17;
+    tokens_.reserve(static_cast<std::size_t>(end - from_));
+    for (std::int64_t at = from_; at < end; at += block) {
+        const std::string bytes =
+            read_bytes(file, path_, layout_.begin + at * width, std::min(block, end - at) * width);
+        if (layout_.type == "uint16")
+            decode<std::uint16_t>(bytes);
+        else if (layout_.type == "int32")
+            decode<std::int32_t>(bytes);
+        else if (layout_.type == "uint32")
+            decode<std::uint32_t>(bytes);
+        else if (layout_.type == "int64")
+            decode<std::int64_t>(bytes);
+        else if (layout_.type == "int16")
+            decode<std::int16_t>(bytes);
+        else if (layout_.type == "int8")
+            decode<std::int8_t>(bytes);
+        else
+            decode<std::uint8_t>(bytes);
     }
-    // A document that began before this shard leads in with what follows the last separator before it.
-    lead_in_ = static_cast<std::size_t>(begin - from);
-    starts_document_ = begin == 0;
-    while (next_separator_ < separators_.size() && separators_[next_separator_] < lead_in_ + position_) {
-        const std::size_t after = separators_[next_separator_++] + 1;
-        lead_in_ -= after - position_;
-        position_ = after;
+}
+
+void TokenFileSource::cut_at_documents(std::int64_t end) {
+    for (const std::int64_t start : rules_.documents->document_starts(from_, end))
+        if (start > from_ && start < end) {
+            const auto at = static_cast<std::size_t>(start - from_);
+            cuts_.push_back({at, at});
+        }
+    std::stable_sort(cuts_.begin(), cuts_.end(), [](const Cut& a, const Cut& b) { return a.next < b.next; });
+}
+
+/// Of the tokens before the shard only those count that belong to the document at its border.
+void TokenFileSource::leave_out_lead_in() {
+    lead_in_ = static_cast<std::size_t>(begin_ - from_);
+    starts_document_ = begin_ == 0;
+    while (next_cut_ < cuts_.size() && cuts_[next_cut_].next <= position_ + lead_in_) {
+        const Cut cut = cuts_[next_cut_++];
+        lead_in_ -= cut.next - position_;
+        position_ = cut.next;
         starts_document_ = lead_in_ == 0;
     }
 }
 
 bool TokenFileSource::next(TokenChunk& chunk) {
     while (position_ < tokens_.size()) {
-        const std::size_t end =
-            next_separator_ < separators_.size() ? separators_[next_separator_++] : tokens_.size();
-        const auto length = static_cast<std::int64_t>(end - position_),
+        const Cut cut = next_cut_ < cuts_.size() ? cuts_[next_cut_++] : Cut{tokens_.size(), tokens_.size()};
+        const auto length = static_cast<std::int64_t>(cut.end - position_),
                    lead_in = static_cast<std::int64_t>(lead_in_);
-        chunk = {.tokens = std::span(tokens_).subspan(position_, end - position_),
+        chunk = {.tokens = std::span(tokens_).subspan(position_, cut.end - position_),
                  .starts_document = starts_document_,
                  .lead_in = lead_in};
-        position_ = end + 1;
+        position_ = cut.next;
         lead_in_ = 0;
         const bool starts = std::exchange(starts_document_, true);
-        counts_.bytes =
-            static_cast<std::int64_t>(std::min(position_, tokens_.size())) * token_bytes(layout_.type);
+        counts_.bytes = (from_ + static_cast<std::int64_t>(position_) - begin_) * token_bytes(layout_.type);
         if (length == lead_in)
             continue;  // nothing of its own: two separators in a row, or one at the shard's border
         counts_.documents += starts;
         counts_.tokens += length - lead_in;
-        counts_.expected_ngrams += std::max<std::int64_t>(0, length - order_ + 1);
+        counts_.expected_ngrams += std::max<std::int64_t>(0, length - rules_.order + 1);
         return true;
     }
     return false;
@@ -123,7 +175,12 @@ bool TokenFileSource::next(TokenChunk& chunk) {
 }  // namespace
 
 std::int64_t token_bytes(const std::string& type) {
-    return type == "uint16" ? 2 : type == "int64" ? 8 : 4;
+    return type.ends_with("int8") ? 1 : type.ends_with("16") ? 2 : type.ends_with("64") ? 8 : 4;
+}
+
+std::int64_t token_bound(const std::string& type) {
+    const std::int64_t value_bits = 8 * token_bytes(type) - (type.starts_with("u") ? 0 : 1);
+    return std::int64_t{1} << std::min<std::int64_t>(value_bits, 21);
 }
 
 TokenLayout flat_layout(const std::string& path, const std::string& type) {
@@ -166,9 +223,8 @@ TokenLayout read_npy_layout(const std::string& path) {
 }
 
 std::unique_ptr<TokenSource> open_tokens(const std::string& path, const TokenLayout& layout,
-                                         std::int64_t begin, std::int64_t end, int order,
-                                         std::optional<std::int64_t> separator, std::int64_t vocabulary) {
-    return std::make_unique<TokenFileSource>(path, layout, begin, end, order, separator, vocabulary);
+                                         std::int64_t begin, std::int64_t end, TokenRules rules) {
+    return std::make_unique<TokenFileSource>(path, layout, begin, end, std::move(rules));
 }
 
 }  // namespace eckart::text

@@ -15,6 +15,8 @@
 
 namespace eckart::text {
 
+class MegatronIndex;
+
 enum class Documents { file, lines };
 enum class OnError { fail, skip };
 
@@ -45,7 +47,8 @@ struct Shard {
 /// A corpus: its files, cut into shards in one way whatever the ranks and the memory.
 class Corpus {
 public:
-    /// Finds the files (directories are searched, in alphabetical order) and plans the shards.
+    /// Finds the files and plans the shards. A path may be a directory (searched in alphabetical order) or a
+    /// pattern; .gz and .zst are read through; a .bin with an .idx beside it is a Megatron token file.
     /// Throws `UsageError` or `Error` naming what is missing, empty, of unknown format or malformed.
     static Corpus open(const std::vector<std::string>& paths, const CorpusOptions& options);
 
@@ -73,10 +76,12 @@ private:
         std::string path;
         Format format;
         std::int64_t size = 0;
-        std::int64_t data_begin = 0;  ///< of .npy: where the numbers start
-        std::string token_type;       ///< of token files
+        std::int64_t data_begin = 0;                     ///< of .npy: where the numbers start
+        std::string token_type;                          ///< of token files
+        std::shared_ptr<const MegatronIndex> documents;  ///< of a .bin that has an .idx beside it
     };
     void add_file(const std::string& path);
+    void add_token_layout(File& file, bool npy) const;
     void plan_shards();
     bool is_text() const;
 
