@@ -1,40 +1,16 @@
-#include "eckart/base/error.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/text/corpus.hpp"
 #include "scratch_directory.hpp"
+#include "text/reading.hpp"
 
 #include <fstream>
-#include <map>
 #include <numeric>
 
 #include <gtest/gtest.h>
 
 namespace eckart::text {
 namespace {
-
-using Ngrams = std::map<std::vector<TokenId>, int>;
-
-/// All n-grams and counts of a corpus, shard by shard, as one rank reads it.
-struct Reading {
-    Ngrams ngrams;
-    ReadCounts counts;
-};
-Reading read_all(const std::vector<std::string>& paths, const CorpusOptions& options) {
-    const mpi::Communicator world = mpi::Communicator::world();
-    Progress progress = Progress::silent();
-    Corpus corpus = Corpus::open(paths, options);
-    corpus.prepare(world, progress);
-    Reading reading;
-    for (const Shard& shard : corpus.shards()) {
-        const auto source = corpus.read(shard);
-        for (TokenChunk chunk; source->next(chunk);)
-            for (std::size_t i = 0; i + static_cast<std::size_t>(options.order) <= chunk.tokens.size(); ++i)
-                ++reading.ngrams[{chunk.tokens.begin() + i, chunk.tokens.begin() + i + options.order}];
-        reading.counts += source->counts();
-    }
-    return reading;
-}
 
 /// Shards of every size give the n-grams of one shard.
 class AnySharding : public testing::TestWithParam<std::int64_t> {
@@ -88,15 +64,6 @@ TEST_P(AnySharding, LinesAreReadOnceEach) {
     EXPECT_EQ(a.counts.expected_ngrams,
               std::accumulate(a.ngrams.begin(), a.ngrams.end(), 0,
                               [](int sum, const auto& entry) { return sum + entry.second; }));
-}
-
-std::string failure(const std::vector<std::string>& paths, const CorpusOptions& options) {
-    try {
-        read_all(paths, options);
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
 }
 
 TEST_P(AnySharding, BadInputIsNamedWithItsPlace) {
