@@ -120,7 +120,9 @@ Manifest manifest_from_json(const nlohmann::json& json, const std::string& sourc
 }
 
 void write_manifest(const std::filesystem::path& directory, const Manifest& manifest) {
-    io::write_file(directory / manifest_name, to_json(manifest).dump(1) + "\n");
+    nlohmann::json json = to_json(manifest);
+    json["checksum"] = digest_of(json.dump()).hex();
+    io::write_file(directory / manifest_name, json.dump(1) + "\n");
 }
 
 bool has_manifest(const std::filesystem::path& directory) {
@@ -132,9 +134,14 @@ Manifest read_manifest(const std::filesystem::path& directory) {
     require(std::filesystem::is_directory(directory), "there is no matrix directory {}", directory.string());
     require(std::filesystem::exists(path), "{} holds no finished matrix: there is no {}", directory.string(),
             manifest_name);
-    const nlohmann::json json = nlohmann::json::parse(io::read_file(path), nullptr, false);
-    require(!json.is_discarded(), "{} is not valid JSON", path.string());
-    return manifest_from_json(json, path.string());
+    nlohmann::json json = nlohmann::json::parse(io::read_file(path), nullptr, false);
+    require(json.is_object(), "{} is not valid JSON", path.string());
+    Manifest manifest = manifest_from_json(json, path.string());
+    const std::string checksum = json.value("checksum", "");
+    json.erase("checksum");
+    require(checksum == digest_of(json.dump()).hex(),
+            "{} is not the one that was written (its checksum differs)", path.string());
+    return manifest;
 }
 
 }  // namespace eckart::matrix
