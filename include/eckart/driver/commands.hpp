@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+namespace eckart::driver {
+
+/// The subcommands of `eckart`. Each takes its own command line, argv[0] being the subcommand's name, prints
+/// to stdout what was asked for, and returns the exit code. Throws `UsageError` and `Error`.
+int run_command(int argc, char** argv);
+int resume_command(int argc, char** argv);
+int report_command(int argc, char** argv);
+int inspect_command(int argc, char** argv);
+
+/// Runs the subcommand that argv[1] names.
+int dispatch(int argc, char** argv);
+
+}  // namespace eckart::driver

@@ -1,0 +1,51 @@
+#include "eckart/base/error.hpp"
+#include "eckart/driver/commands.hpp"
+#include "eckart/version.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <string_view>
+
+namespace eckart::driver {
+
+namespace {
+
+struct Subcommand {
+    std::string_view name;
+    std::string_view summary;
+    int (*run)(int, char**);
+};
+
+constexpr std::array subcommands{
+    Subcommand{"run", "corpus to report on this machine; again, it continues", run_command},
+    Subcommand{"resume", "continue what remains of a run", resume_command},
+    Subcommand{"report", "one report on one or several runs", report_command},
+    Subcommand{"inspect", "what an artefact is", inspect_command},
+};
+
+std::string usage() {
+    std::string text = "usage: eckart SUBCOMMAND [options]; eckart SUBCOMMAND --help says more\n\n";
+    for (const Subcommand& subcommand : subcommands)
+        text += fmt::format("  {:<10} {}\n", subcommand.name, subcommand.summary);
+    return text;
+}
+
+}  // namespace
+
+int dispatch(int argc, char** argv) {
+    const std::string_view name = argc > 1 ? argv[1] : "";
+    if (name == "--help" || name == "-h" || name == "--version") {
+        std::cout << (name == "--version" ? fmt::format("eckart {}\n", version) : usage());
+        return exit_success;
+    }
+    if (name.empty()) {
+        std::cerr << usage();
+        return exit_usage;
+    }
+    const auto found = std::ranges::find(subcommands, name, &Subcommand::name);
+    if (found == subcommands.end()) throw UsageError("there is no subcommand '{}'; see eckart --help", name);
+    return found->run(argc - 1, argv + 1);
+}
+
+}  // namespace eckart::driver
