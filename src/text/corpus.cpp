@@ -73,7 +73,7 @@ std::vector<std::string> files_of(const std::string& path) {
 /// Documents of a text shard, tokenised.
 class TextSource : public TokenSource {
 public:
-    TextSource(std::unique_ptr<DocumentReader> reader, std::shared_ptr<const Tokenizer> tokenizer, int order)
+    TextSource(std::unique_ptr<DocumentReader> reader, std::shared_ptr<Tokenizer> tokenizer, int order)
         : reader_(std::move(reader)), tokenizer_(std::move(tokenizer)), order_(order) {}
     bool next(TokenChunk& chunk) override {
         std::string_view document;
@@ -93,7 +93,7 @@ public:
 
 private:
     std::unique_ptr<DocumentReader> reader_;
-    std::shared_ptr<const Tokenizer> tokenizer_;
+    std::shared_ptr<Tokenizer> tokenizer_;
     int order_;
     std::vector<TokenId> tokens_;
 };
@@ -219,7 +219,7 @@ std::int64_t Corpus::bytes() const {
 
 void Corpus::prepare(const mpi::Communicator& comm, Progress& progress) {
     if (!options_.tokenizer.empty()) {
-        mpi::agree(comm, [&] { tokenizer_ = load_sentencepiece(options_.tokenizer); });
+        mpi::agree(comm, [&] { tokenizer_ = load_tokenizer(options_.tokenizer); });
         return;
     }
     if (!is_text()) return;

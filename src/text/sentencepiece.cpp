@@ -1,13 +1,232 @@
 #include "eckart/base/error.hpp"
+#include "eckart/io/artefact.hpp"
 #include "eckart/io/recipe.hpp"
+#include "eckart/text/bpe.hpp"
 #include "eckart/text/tokenizer.hpp"
+#include "eckart/text/word_cache.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
 
 #include <nlohmann/json.hpp>
 #include <sentencepiece_processor.h>
+#include <simdjson.h>
 
 namespace eckart::text {
 
 namespace {
+
+/// U+2581, which stands for a space in pieces.
+constexpr std::string_view meta_space = "\u2581";
+
+/// `text` with plain spaces for U+2581.
+std::string plain_spaces(std::string_view text) {
+    std::string result;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t found = std::min(text.find(meta_space, at), text.size());
+        result += text.substr(at, found - at);
+        if (found < text.size()) result += ' ';
+        at = found + meta_space.size();
+    }
+    return result;
+}
+
+/// Fields of a serialised protocol buffer, one after another: the model's own format.
+class ProtocolBuffer {
+public:
+    explicit ProtocolBuffer(std::string_view bytes) : rest_(bytes) {}
+    /// Moves to the next field; false at the end.
+    bool next() {
+        if (rest_.empty()) return false;
+        const std::uint64_t tag = varint();
+        field_ = static_cast<int>(tag >> 3);
+        constexpr int variable = 0, fixed64 = 1, bytes = 2, fixed32 = 5;
+        const int kind = tag & 7;
+        number_ = 0;
+        bytes_ = {};
+        if (kind == variable)
+            number_ = varint();
+        else if (kind == fixed64)
+            bytes_ = take(8);
+        else if (kind == bytes)
+            bytes_ = take(varint());
+        else if (kind == fixed32)
+            bytes_ = take(4);
+        else
+            throw Error("a field of unknown kind {}", kind);
+        return true;
+    }
+    int field() const { return field_; }
+    std::uint64_t number() const { return number_; }
+    std::string_view bytes() const { return bytes_; }
+    float real() const {
+        float value = 0;
+        require(bytes_.size() == sizeof(value), "a number of {} bytes", bytes_.size());
+        std::memcpy(&value, bytes_.data(), sizeof(value));
+        return value;
+    }
+
+private:
+    std::string_view take(std::uint64_t size) {
+        require(size <= rest_.size(), "a field of {} bytes where {} are left", size, rest_.size());
+        const std::string_view taken = rest_.substr(0, size);
+        rest_.remove_prefix(size);
+        return taken;
+    }
+    std::uint64_t varint() {
+        std::uint64_t value = 0;
+        for (int shift = 0; shift < 64; shift += 7) {
+            const auto byte = static_cast<unsigned char>(take(1).front());
+            value |= std::uint64_t{byte & 0x7fu} << shift;
+            if (byte < 0x80) return value;
+        }
+        throw Error("a number without an end");
+    }
+    std::string_view rest_;
+    int field_ = 0;
+    std::uint64_t number_ = 0;
+    std::string_view bytes_;
+};
+
+enum class PieceType { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+struct Piece {
+    std::string text;
+    float score = 0;
+    PieceType type = PieceType::normal;
+};
+
+/// What of a SentencePiece model decides how text is cut.
+struct Model {
+    std::vector<Piece> pieces;
+    bool is_bpe = false;
+    bool byte_fallback = false;
+    bool whitespace_as_suffix = false;
+    bool charsmap = false;
+    bool dummy_prefix = true;
+    bool remove_extra_whitespaces = true;
+    bool escape_whitespaces = true;
+};
+
+Piece parse_piece(std::string_view bytes) {
+    Piece piece;
+    for (ProtocolBuffer fields(bytes); fields.next();) {
+        if (fields.field() == 1) piece.text = fields.bytes();
+        if (fields.field() == 2) piece.score = fields.real();
+        if (fields.field() == 3) piece.type = static_cast<PieceType>(fields.number());
+    }
+    return piece;
+}
+
+Model parse_model(std::string_view bytes) {
+    Model model;
+    const auto trainer = [&](std::string_view spec) {
+        constexpr std::uint64_t bpe = 2;
+        for (ProtocolBuffer fields(spec); fields.next();) {
+            if (fields.field() == 3) model.is_bpe = fields.number() == bpe;
+            if (fields.field() == 24) model.whitespace_as_suffix = fields.number() != 0;
+            if (fields.field() == 35) model.byte_fallback = fields.number() != 0;
+        }
+    };
+    const auto normalizer = [&](std::string_view spec) {
+        for (ProtocolBuffer fields(spec); fields.next();) {
+            if (fields.field() == 2) model.charsmap = !fields.bytes().empty();
+            if (fields.field() == 3) model.dummy_prefix = fields.number() != 0;
+            if (fields.field() == 4) model.remove_extra_whitespaces = fields.number() != 0;
+            if (fields.field() == 5) model.escape_whitespaces = fields.number() != 0;
+        }
+    };
+    for (ProtocolBuffer fields(bytes); fields.next();) {
+        if (fields.field() == 1) model.pieces.push_back(parse_piece(fields.bytes()));
+        if (fields.field() == 2) trainer(fields.bytes());
+        if (fields.field() == 3) normalizer(fields.bytes());
+    }
+    return model;
+}
+
+/// True when `MetaSpaceBpe` gives what libsentencepiece gives: text is taken as it is, an unknown character
+/// becomes bytes, and no piece has a meaning of its own.
+bool is_plain_bpe(const Model& model) {
+    const auto of_type = [&](PieceType type) {
+        return std::count_if(model.pieces.begin(), model.pieces.end(),
+                             [&](const Piece& piece) { return piece.type == type; });
+    };
+    const bool readable = std::all_of(model.pieces.begin(), model.pieces.end(), [](const Piece& piece) {
+        return !piece.text.empty() && simdjson::validate_utf8(piece.text.data(), piece.text.size());
+    });
+    return readable && model.is_bpe && model.byte_fallback && !model.whitespace_as_suffix &&
+           !model.charsmap && !model.remove_extra_whitespaces && model.escape_whitespaces &&
+           of_type(PieceType::byte) == 256 && of_type(PieceType::user_defined) == 0 &&
+           of_type(PieceType::unused) == 0;
+}
+
+/// Encodes with the rules of a plain BPE model. Every way to cut a piece in two known pieces is a rule; the
+/// best score goes first.
+class MetaSpaceBpe {
+public:
+    explicit MetaSpaceBpe(const Model& model) : dummy_prefix_(model.dummy_prefix) {
+        Bpe::Alphabet alphabet;
+        std::map<std::string, TokenId, std::less<>> ids;
+        std::vector<float> scores;
+        for (TokenId id = 0; id < model.pieces.size(); ++id) {
+            const Piece& piece = model.pieces[id];
+            if (piece.type == PieceType::byte) alphabet.bytes[byte_of(piece.text)] = id;
+            if (piece.type != PieceType::normal) continue;
+            ids.emplace(plain_spaces(piece.text), id);
+            scores.push_back(piece.score);
+        }
+        std::sort(scores.begin(), scores.end(), std::greater<>());
+        const auto priority = [&](float score) {
+            return static_cast<std::uint32_t>(
+                std::lower_bound(scores.begin(), scores.end(), score, std::greater<>()) - scores.begin());
+        };
+        seams_ = Seams::within_characters();
+        std::vector<Merge> merges;
+        for (const auto& [text, id] : ids) {
+            std::size_t at = 0;
+            const char32_t first = next_code_point(text, at);
+            if (at == text.size()) alphabet.characters.emplace(first, id);
+            for (; at < text.size(); next_code_point(text, at)) {
+                const auto left = ids.find(std::string_view(text).substr(0, at)),
+                           right = ids.find(std::string_view(text).substr(at));
+                if (left == ids.end() || right == ids.end()) continue;
+                merges.push_back({left->second, right->second, id, priority(model.pieces[id].score)});
+                seams_.join(static_cast<unsigned char>(text[at - 1]), static_cast<unsigned char>(text[at]));
+            }
+        }
+        bpe_ = Bpe(std::move(alphabet), merges);
+    }
+
+    void encode(std::string_view document, std::vector<TokenId>& tokens) {
+        if (document.empty()) return;
+        text_.assign(dummy_prefix_ ? " " : "");
+        if (document.find(meta_space) == std::string_view::npos)
+            text_ += document;
+        else
+            text_ += plain_spaces(document);
+        const std::size_t size = text_.size();
+        text_.append(WordCache::padding, '\0');
+        const std::string_view text(text_.data(), size);
+        TokenBatch batch(tokens);
+        for (std::size_t begin = 0, end; begin < size; begin = end) {
+            end = seams_.unit_end(text, begin);
+            cache_.append(text.substr(begin, end - begin), batch,
+                          [&](std::string_view unit, std::vector<TokenId>& out) { bpe_.encode(unit, out); });
+        }
+    }
+
+private:
+    /// The byte of "<0x41>".
+    static std::size_t byte_of(const std::string& piece) {
+        require(piece.size() == 6 && piece.starts_with("<0x"), "a byte piece spelled {}", piece);
+        return std::stoul(piece.substr(3, 2), nullptr, 16);
+    }
+    bool dummy_prefix_;
+    Seams seams_;
+    Bpe bpe_;
+    WordCache cache_;
+    std::string text_;
+};
 
 class SentencePieceTokenizer : public Tokenizer {
 public:
@@ -15,7 +234,7 @@ public:
         const auto status = processor_.Load(path);
         require(status.ok(), "{} is not a SentencePiece model: {}", path, status.ToString());
     }
-    void encode(std::string_view document, std::vector<TokenId>& tokens) const override {
+    void encode(std::string_view document, std::vector<TokenId>& tokens) override {
         std::vector<int> ids;
         const auto status = processor_.Encode(document, &ids);
         require(status.ok(), "SentencePiece could not encode a document: {}", status.ToString());
@@ -23,11 +242,13 @@ public:
     }
     std::int64_t vocabulary_size() const override { return processor_.GetPieceSize(); }
     std::string piece(TokenId token) const override { return processor_.IdToPiece(static_cast<int>(token)); }
+    std::optional<TokenId> find(std::string_view piece) const override {
+        const auto id = static_cast<TokenId>(processor_.PieceToId(piece));
+        if (this->piece(id) != piece) return std::nullopt;
+        return id;
+    }
     nlohmann::json describe() const override {
-        return {{"kind", "sentencepiece"},
-                {"digest", digest_},
-                {"vocabulary", vocabulary_size()},
-                {"added_tokens", "none"}};
+        return {{"kind", "sentencepiece"}, {"digest", digest_}, {"vocabulary", vocabulary_size()}};
     }
 
 private:
@@ -35,10 +256,29 @@ private:
     std::string digest_;
 };
 
+class FastSentencePiece : public SentencePieceTokenizer {
+public:
+    FastSentencePiece(const std::string& path, const Model& model)
+        : SentencePieceTokenizer(path), bpe_(model) {}
+    void encode(std::string_view document, std::vector<TokenId>& tokens) override {
+        bpe_.encode(document, tokens);
+    }
+
+private:
+    MetaSpaceBpe bpe_;
+};
+
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_sentencepiece(const std::string& path) {
+std::unique_ptr<Tokenizer> load_sentencepiece_reference(const std::string& path) {
     return std::make_unique<SentencePieceTokenizer>(path);
+}
+
+std::unique_ptr<Tokenizer> load_sentencepiece(const std::string& path) {
+    auto reference = load_sentencepiece_reference(path);  // says what is wrong with a file that is no model
+    const Model model = parse_model(io::read_file(path));
+    if (!is_plain_bpe(model)) return reference;
+    return std::make_unique<FastSentencePiece>(path, model);
 }
 
 }  // namespace eckart::text

@@ -185,7 +185,7 @@ public:
         for (std::size_t i = 0; i < words_.size(); ++i)
             ids_.emplace(words_[i], static_cast<std::int64_t>(i) + 1);
     }
-    void encode(std::string_view document, std::vector<TokenId>& tokens) const override {
+    void encode(std::string_view document, std::vector<TokenId>& tokens) override {
         segmenter_.segment(document, [&](std::string_view word) {
             const auto found = ids_.find(word);
             tokens.push_back(found == ids_.end() ? 0 : static_cast<TokenId>(found->second));
@@ -193,6 +193,11 @@ public:
     }
     std::int64_t vocabulary_size() const override { return static_cast<std::int64_t>(words_.size()) + 1; }
     std::string piece(TokenId token) const override { return token == 0 ? "<unk>" : words_.at(token - 1); }
+    std::optional<TokenId> find(std::string_view piece) const override {
+        const auto found = ids_.find(piece);
+        if (found == ids_.end()) return std::nullopt;
+        return static_cast<TokenId>(found->second);
+    }
     nlohmann::json describe() const override {
         Hasher hasher;
         for (const std::string& word : words_) hasher.add(word).add(std::string_view("\n"));

@@ -88,7 +88,7 @@ private:
     CorpusOptions options_;
     std::vector<File> files_;
     std::vector<Shard> shards_;
-    std::shared_ptr<const Tokenizer> tokenizer_;
+    std::shared_ptr<Tokenizer> tokenizer_;
 };
 
 }  // namespace eckart::text
