@@ -38,7 +38,8 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; margin: .6rem 0; }
 th, td { text-align: right; padding: .28rem .9rem .28rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; } th:first-child, td:first-child { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; } td.soft { color: var(--soft); }
+.words th, .words td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
+.words td:first-child { white-space: nowrap; }
 .columns { display: flex; flex-wrap: wrap; gap: 0 3.5rem; align-items: flex-start; }
 .bar { display: inline-block; height: .7rem; background: var(--accent); border-radius: 2px; opacity: .75; min-width: 1px; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: var(--accent); }
@@ -72,8 +73,11 @@ std::string escaped(const std::string& text) {
 /// A table, its cells already HTML.
 class Table {
 public:
-    explicit Table(const std::vector<std::string>& head) {
-        html_ = "<div class=\"scroll\"><table><thead>";
+    /// Figures are set flush right and never broken, words flush left and wrapped.
+    enum class Kind { figures, words };
+    explicit Table(const std::vector<std::string>& head, Kind kind = Kind::figures) {
+        html_ = fmt::format("<div class=\"scroll\"><table{}><thead>",
+                            kind == Kind::words ? " class=\"words\"" : "");
         add_row(head, "th");
         html_ += "</thead><tbody>";
     }
@@ -191,7 +195,7 @@ std::string tokenizer_text(const json& tokenizer) {
     std::string text;
     if (tokenizer.is_object())
         for (const auto& [key, value] : tokenizer.items())
-            if (!value.is_structured())
+            if (!value.is_structured() && key != "digest")
                 text += (text.empty() ? "" : ", ") + key + " " +
                         (value.is_string() ? value.get<std::string>() : value.dump());
     return text.empty() ? "–" : text;
@@ -212,7 +216,7 @@ std::string interval_text(const svd::Spectrum& s) {
 std::string facts_table(std::span<const Run> runs) {
     std::vector<std::string> head{""};
     for (const Run& run : runs) head.push_back(escaped(run.label));
-    Table table(head);
+    Table table(head, Table::Kind::words);
     const auto add = [&](const char* name, auto text_of) {
         std::vector<std::string> row{name};
         for (const Run& run : runs) row.push_back(text_of(run.manifest, run.spectrum));
@@ -254,20 +258,20 @@ std::string costs_of(const Run& run) {
         most = std::max(most, cost.seconds);
         total += cost.seconds;
     }
-    Table table({"stage", "step", "seconds", "peak memory", ""});
+    Table table({"step", "seconds", "peak memory", ""});
     for (const StageCost& cost : costs)
-        table.add({escaped(cost.stage), escaped(cost.step), fmt::format("{:.2f}", cost.seconds),
+        table.add({escaped(cost.stage + ": " + cost.step), fmt::format("{:.2f}", cost.seconds),
                    format_bytes(static_cast<double>(cost.peak_bytes)),
                    fmt::format("<span class=\"bar\" style=\"width:{:.0f}px\"></span>",
                                most > 0 ? 260 * cost.seconds / most : 0.0)});
-    table.add({"all", "", fmt::format("{:.2f}", total), "", ""});
+    table.add({"all", fmt::format("{:.2f}", total), "", ""});
     return table.html();
 }
 
 std::string checks_of(const Run& run) {
     if (!run.verdict.is_object())
         return "<p>This run was not verified: <code>eckart-verify</code> has left no verdict.</p>\n";
-    Table table({"", "check", "found"});
+    Table table({"", "check", "found"}, Table::Kind::words);
     for (const json& check : run.verdict.value("checks", json::array()))
         table.add(
             {check.value("passed", false) ? "<span class=\"good\">✓</span>" : "<span class=\"bad\">✗</span>",
@@ -332,9 +336,11 @@ std::string html_page(std::span<const Run> runs, const Pictures& pictures, const
             page += fmt::format("<p><b>{}</b>: {}</p>\n", escaped(run.label), verdict_text(run));
     else
         page += lead_of(runs.front()) + cards_of(runs.front());
-    page +=
-        figure(pictures.w_error, fmt::format("W-error over the dimension; the band holds the true curve.{}",
-                                             options.paper_curves ? paper_source : ""));
+    page += figure(
+        pictures.w_error,
+        fmt::format(
+            "W-error over the dimension. A band, where it is wider than the line, holds the true curve.{}",
+            options.paper_curves ? paper_source : ""));
     page += "<div class=\"columns\"><div><h2>W-error</h2>\n" + w_error_table(runs) +
             "</div><div><h2>Inherent dimension</h2>\n" + dimension_table(runs) + "</div></div>\n";
     page +=

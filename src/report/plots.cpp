@@ -176,16 +176,21 @@ struct Range {
     double low, high;
 };
 
-/// From half the least value that is not noise to twice the largest.
+/// From a little below the values that are not noise to a little above. The last hundredth of them may run
+/// off the picture: it often falls by decades, and would press all the others to the top.
 Range sigma_range(std::span<const Run> runs) {
     double low = INFINITY, high = 0;
-    for (const Run& run : runs)
-        for (std::int64_t i = 0; i < run.spectrum.size(); ++i) {
-            const double sigma = run.spectrum.sigma(i);
-            if (sigma <= std::max(run.spectrum.floor, 0.0)) break;
-            low = std::min(low, sigma);
-            high = std::max(high, sigma);
-        }
+    for (const Run& run : runs) {
+        const auto& lambda = run.spectrum.lambda;
+        const double noise = run.spectrum.floor * run.spectrum.floor;
+        const auto clear =
+            std::partition_point(lambda.begin(), lambda.end(), [&](double l) { return l > noise; });
+        if (clear == lambda.begin()) continue;
+        const double last = *std::prev(clear),
+                     most = *(lambda.begin() + (clear - lambda.begin() - 1) * 99 / 100);
+        low = std::min(low, std::sqrt(std::max(last, most / 100)));
+        high = std::max(high, std::sqrt(lambda.front()));
+    }
     return high > 0 ? Range{low / 2, high * 2} : Range{0.5, 2};
 }
 

@@ -253,8 +253,8 @@ std::vector<Check> check_matrix(const matrix::MatrixReader& reader, const Tally&
     const auto one_hot_contexts = std::accumulate(columns.one_hot_multiplicity.begin(),
                                                   columns.one_hot_multiplicity.end(), std::int64_t{0});
     checks.push_back(check_ngrams(m, tally));
-    checks.push_back(
-        check("every row sums to its total", tally.unbalanced == 0, "{} rows do not", tally.unbalanced));
+    checks.push_back(check("every row sums to its total", tally.unbalanced == 0, "{} of {} rows do not",
+                           tally.unbalanced, tally.rows));
     checks.push_back(
         check("no row has a common divisor", tally.unreduced == 0, "{} rows have", tally.unreduced));
     checks.push_back(equal("contexts", m.contexts, tally.contexts));
@@ -267,8 +267,9 @@ std::vector<Check> check_matrix(const matrix::MatrixReader& reader, const Tally&
     checks.push_back(check("every column is used", unused == 0, "{} are not", unused));
     Digest digest = matrix::header_digest(m, columns);
     digest += tally.digest;
-    checks.push_back(check("the matrix has its digest", digest == m.digest, "{}, the manifest says {}",
-                           digest.hex(), m.digest.hex()));
+    const bool same = digest == m.digest;
+    checks.push_back(check("the matrix has its digest", same, "{}{}", digest.hex(),
+                           same ? "" : ", the manifest says " + m.digest.hex()));
     checks.push_back(
         close_to("||W||_F^2", m.frobenius_squared.value(), static_cast<double>(tally.frobenius)));
     checks.push_back(close_to("||W||_F^2 by count", m.frobenius_squared_by_count,
