@@ -47,7 +47,16 @@ std::recursive_mutex& library_mutex() {
 }
 using Guard = std::scoped_lock<std::recursive_mutex>;
 
-/// The first, most telling line of HDF5's error stack: the system's own message when there is one.
+/// What HDF5 says of a failed system call, in one line: the system's own message within it.
+std::string system_message(const std::string& description) {
+    constexpr std::string_view before = "error message = '";
+    const std::size_t begin = description.find(before);
+    if (begin == std::string::npos) return description.substr(0, description.find('\n'));
+    const std::size_t from = begin + before.size();
+    return description.substr(from, description.find('\'', from) - from);
+}
+
+/// The first, most telling line of HDF5's error stack.
 std::string hdf5_cause() {
     std::string text;
     H5Ewalk2(
@@ -58,7 +67,7 @@ std::string hdf5_cause() {
             return 0;
         },
         &text);
-    return text.empty() ? "" : ": " + text;
+    return text.empty() ? "" : ": " + system_message(text);
 }
 
 std::int64_t product(const std::vector<std::int64_t>& shape) {

@@ -41,6 +41,12 @@ Shares plan_memory(const text::Corpus& corpus, const MatrixOptions& options) {
     return shares;
 }
 
+/// Rounds fill a quarter of the memory, and are short enough for progress, stops and checkpoints.
+std::int64_t round_tokens(std::int64_t records_bytes) {
+    constexpr std::int64_t bytes_a_record = 9, most = std::int64_t{16} << 20;
+    return std::min(records_bytes / bytes_a_record / 4, most);
+}
+
 /// Row buckets: enough that one of them is a small part of memory, few enough to be written at once. A
 /// function of the corpus alone.
 int row_bucket_bits(std::int64_t expected_ngrams) {
@@ -140,7 +146,7 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
                                           .scratch = checkpoints->directory()});
     const text::ReadCounts read = ngrams::count_corpus(
         comm, corpus, *counter,
-        {.round_tokens = options.round_tokens, .checkpoint_seconds = options.checkpoint_seconds},
+        {.round_tokens = round_tokens(shares.records), .checkpoint_seconds = options.checkpoint_seconds},
         *checkpoints, progress);
     mpi::agree(comm, [&] {
         require(read.tokens > 0, "the corpus is empty: it holds no token");

@@ -22,7 +22,6 @@ struct MatrixOptions {
     std::int64_t min_count = 1;
     std::vector<std::int64_t> samples{all_contexts};  ///< contexts of each matrix to make
     double checkpoint_seconds = 60;
-    std::int64_t round_tokens = std::int64_t{8} << 20;
     std::int64_t block_nonzeros = std::int64_t{1} << 20;
     int deflate_level = 0;
 };
