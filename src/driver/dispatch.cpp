@@ -20,6 +20,10 @@ struct Subcommand {
 constexpr std::array subcommands{
     Subcommand{"run", "corpus to report on this machine; again, it continues", run_command},
     Subcommand{"resume", "continue what remains of a run", resume_command},
+    Subcommand{"submit", "the same as a chain of SLURM jobs", submit_command},
+    Subcommand{"status", "how far a run is", status_command},
+    Subcommand{"watch", "follow a run until it ends", watch_command},
+    Subcommand{"cancel", "take a run's jobs out of SLURM's hands", cancel_command},
     Subcommand{"report", "one report on one or several runs", report_command},
     Subcommand{"inspect", "what an artefact is", inspect_command},
 };

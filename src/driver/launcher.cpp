@@ -141,8 +141,9 @@ pid_t start(std::vector<std::string> command, const Environment& changes, const 
     return child;
 }
 
-/// Copies what the child writes until it closes its end; passes on what asks for a stop.
-void follow(pid_t child, const Descriptor& output, const Descriptor& log, StopSignals& signals) {
+/// Copies what the child writes until it closes its end; passes on what asks for a stop, and returns whether
+/// something did.
+bool follow(pid_t child, const Descriptor& output, const Descriptor& log, StopSignals& signals) {
     std::array<pollfd, 2> sources{{{output.get(), POLLIN, 0}, {signals.descriptor(), POLLIN, 0}}};
     int stops = 0;
     for (std::array<char, 65536> buffer{};;) {
@@ -153,7 +154,7 @@ void follow(pid_t child, const Descriptor& output, const Descriptor& log, StopSi
         }
         if (sources[0].revents == 0) continue;
         const auto bytes = ::read(output.get(), buffer.data(), buffer.size());
-        if (bytes <= 0) return;
+        if (bytes <= 0) return stops > 0;
         write_all(STDERR_FILENO, buffer.data(), static_cast<std::size_t>(bytes));
         write_all(log.get(), buffer.data(), static_cast<std::size_t>(bytes));
     }
@@ -223,15 +224,16 @@ std::vector<std::string> mpirun_command(const Placement& placement, const std::s
     return command;
 }
 
-int run_logged(const std::vector<std::string>& command, const Environment& environment, const fs::path& log) {
+Outcome run_logged(const std::vector<std::string>& command, const Environment& environment,
+                   const fs::path& log) {
     const Descriptor file(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
     require(file.get() >= 0, "cannot write to {}{}", log.string(), io::cause_of(errno, log));
     Pipe output = Pipe::make();
     StopSignals signals;
     const pid_t child = start(command, environment, output.write_end, output.write_end, &signals);
     output.write_end.close();
-    follow(child, output.read_end, file, signals);
-    return exit_code_of(child);
+    const bool stop_asked = follow(child, output.read_end, file, signals);
+    return {.code = exit_code_of(child), .stop_asked = stop_asked};
 }
 
 std::string output_of(const std::vector<std::string>& command) {

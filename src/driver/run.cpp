@@ -2,6 +2,8 @@
 
 #include "eckart/base/error.hpp"
 #include "eckart/driver/commands.hpp"
+#include "eckart/driver/slurm.hpp"
+#include "eckart/driver/submit.hpp"
 #include "eckart/io/directory_lock.hpp"
 #include "eckart/report/report.hpp"
 
@@ -35,6 +37,7 @@ Placement placement_of(const Command& command) {
 int run_here(const RunDirectory& directory, const RunRecord& record, const Placement& placement) {
     directory.make();
     const io::DirectoryLock lock(directory.path());
+    require_not_queued(directory);
     directory.save(record);
     const int code = run_stages(directory, record.options, placement);
     if (code == exit_success) write_run_report(directory);
@@ -59,8 +62,10 @@ int run_stages(const RunDirectory& directory, const RunOptions& options, const P
         const auto command = mpirun_command(placement, program_path(program_of(stage)).string(),
                                             directory.arguments_of(stage, options));
         directory.append(event_now(stage, "started"));
-        const int code = run_logged(command, launch_environment(placement), directory.log_of(stage));
+        const auto [code, stop_asked] =
+            run_logged(command, launch_environment(placement), directory.log_of(stage));
         directory.append(event_now(stage, "ended", code));
+        if (code == exit_success && stop_asked) return exit_interrupted;
         if (code == exit_success) continue;
         std::cerr << fmt::format("eckart: stage {} ended with exit code {}; log: {}\n", name_of(stage), code,
                                  directory.log_of(stage).string());
@@ -96,8 +101,9 @@ int run_command(int argc, char** argv) {
 
 int resume_command(int argc, char** argv) {
     po::options_description options = placement_options();
-    options.add_options()("directory", po::value<std::string>()->required()->value_name("DIR"),
-                          "directory of the run (or the argument)");
+    options.add_options()("here", po::bool_switch(), "on this machine, even if it was submitted to SLURM")(
+        "directory", po::value<std::string>()->required()->value_name("DIR"),
+        "directory of the run (or the argument)");
     po::positional_options_description positional;
     positional.add("directory", 1);
     const Command command = parse_command(
@@ -109,6 +115,10 @@ int resume_command(int argc, char** argv) {
     }
     const RunDirectory directory(command.get<std::string>("directory"));
     RunRecord record = directory.load();
+    if (record.launch.value("kind", "") == "slurm" && !command.flag("here")) {
+        submit(directory, record);
+        return exit_success;
+    }
     record.launch = launch_record(command);
     return run_here(directory, record, placement_of(command));
 }

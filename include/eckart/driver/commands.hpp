@@ -8,6 +8,10 @@ namespace eckart::driver {
 /// to stdout what was asked for, and returns the exit code. Throws `UsageError` and `Error`.
 int run_command(int argc, char** argv);
 int resume_command(int argc, char** argv);
+int submit_command(int argc, char** argv);
+int status_command(int argc, char** argv);
+int watch_command(int argc, char** argv);
+int cancel_command(int argc, char** argv);
 int report_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
 

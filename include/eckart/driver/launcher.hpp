@@ -29,11 +29,16 @@ std::filesystem::path program_path(const std::string& name);
 std::vector<std::string> mpirun_command(const Placement& placement, const std::string& program,
                                         const std::vector<std::string>& arguments);
 
+struct Outcome {
+    int code = 0;  ///< exit code, 128 + n after signal n
+    bool stop_asked = false;
+};
+
 /// Runs a command, its output to stderr and appended to `log`. SIGINT, SIGTERM and SIGUSR1 are passed on as
-/// SIGUSR1, on which the ranks save their work and stop; a second one ends them. Returns the exit code,
-/// 128 + n after signal n. Throws `Error` when the command cannot be started.
-int run_logged(const std::vector<std::string>& command, const Environment& environment,
-               const std::filesystem::path& log);
+/// SIGUSR1, on which the ranks save their work and stop; a second one ends them. Throws `Error` when the
+/// command cannot be started.
+Outcome run_logged(const std::vector<std::string>& command, const Environment& environment,
+                   const std::filesystem::path& log);
 /// Runs a command and returns what it wrote to stdout. Throws `Error` with what it wrote to stderr when it
 /// fails.
 std::string output_of(const std::vector<std::string>& command);
