@@ -1,0 +1,210 @@
+// Counting against its limits, on the same 5-grams in one run: a bare radix sort of the packed records (the
+// limit), std::sort, vqsort and a hash count (other ways to count), then Eckart's counter, its whole matrix
+// stage in memory (token file to finished matrix directory), and the same with a tenth of the memory.
+// ECKART_BENCH_TOKENS=FILE takes 16-bit tokens from a file (separator 1) instead of a Zipf law.
+// items_per_second is tokens (n-grams) per second on one core.
+
+#include "eckart/base/progress.hpp"
+#include "eckart/matrix/make_matrix.hpp"
+#include "eckart/mpi/communicator.hpp"
+#include "eckart/ngrams/counter.hpp"
+#include "eckart/ngrams/packing.hpp"
+#include "eckart/ngrams/sort.hpp"
+#include "eckart/text/corpus.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+using namespace eckart;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint32_t separator = 1, vocabulary = 32000;
+constexpr int order = 5;
+
+/// The tokens, in memory and as a file in a folder of their own.
+struct Tokens {
+    fs::path folder = fs::temp_directory_path() / fmt::format("eckart-bench-{}", ::getpid());
+    fs::path file = folder / "tokens.bin";
+    std::vector<std::uint32_t> ids;
+
+    Tokens() {
+        fs::create_directories(folder);
+        std::vector<std::uint16_t> words = load();
+        std::ofstream(file, std::ios::binary)
+            .write(reinterpret_cast<const char*>(words.data()),
+                   static_cast<std::streamsize>(2 * words.size()));
+        ids.assign(words.begin(), words.end());
+    }
+    ~Tokens() { fs::remove_all(folder); }
+    Tokens(Tokens&&) = delete;
+    std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
+
+private:
+    static std::vector<std::uint16_t> load() {
+        if (const char* path = std::getenv("ECKART_BENCH_TOKENS")) {
+            std::vector<std::uint16_t> words(fs::file_size(path) / 2);
+            std::ifstream(path, std::ios::binary)
+                .read(reinterpret_cast<char*>(words.data()), static_cast<std::streamsize>(2 * words.size()));
+            return words;
+        }
+        // Zipf's law by inversion, with some memory: every other token depends on the one before.
+        std::mt19937_64 random(1);
+        std::uniform_real_distribution<double> uniform;
+        std::vector<std::uint16_t> words(20'000'000);
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            const auto drawn = static_cast<std::uint32_t>(std::pow(vocabulary - 2.0, uniform(random)));
+            const bool follows = i > 0 && (random() & 1) != 0;
+            words[i] = static_cast<std::uint16_t>(2 + (follows ? words[i - 1] * 31U + drawn % 3 : drawn) %
+                                                          (vocabulary - 2));
+        }
+        return words;
+    }
+};
+
+const Tokens& tokens() {
+    static const Tokens instance;
+    return instance;
+}
+
+const mpi::Communicator& world() {
+    static const mpi::Communicator comm = mpi::Communicator::world();
+    return comm;
+}
+
+/// All 5-grams as the words that a sort must bring together.
+std::vector<std::uint64_t> packed() {
+    const ngrams::Packing<std::uint64_t> packing(order, vocabulary);
+    std::vector<std::uint64_t> words;
+    std::uint64_t context = 0;
+    for (const std::uint32_t token : tokens().ids) {
+        words.push_back(packing.record(packing.key(context), token));
+        context = packing.push(context, token);
+    }
+    return words;
+}
+
+/// Eight passes of one byte each, least first.
+void radix_sort(std::vector<std::uint64_t>& words, std::vector<std::uint64_t>& other) {
+    std::array<std::array<std::size_t, 256>, 8> counts{};
+    for (const std::uint64_t word : words)
+        for (std::size_t digit = 0; digit < 8; ++digit) ++counts[digit][(word >> (8 * digit)) & 255];
+    for (std::size_t digit = 0; digit < 8; ++digit) {
+        std::size_t sum = 0;
+        for (auto& count : counts[digit]) sum += std::exchange(count, sum);
+        for (const std::uint64_t word : words) other[counts[digit][(word >> (8 * digit)) & 255]++] = word;
+        words.swap(other);
+    }
+}
+
+template <typename Work>
+void on_packed(benchmark::State& state, Work work) {
+    const std::vector<std::uint64_t> all = packed();
+    for (auto _ : state) {
+        state.PauseTiming();
+        std::vector<std::uint64_t> words = all;
+        state.ResumeTiming();
+        work(words);
+        benchmark::DoNotOptimize(words.data());
+    }
+    state.SetItemsProcessed(state.iterations() * tokens().size());
+}
+
+void bare_radix_sort(benchmark::State& state) {
+    std::vector<std::uint64_t> other(tokens().ids.size());
+    on_packed(state, [&](auto& words) { radix_sort(words, other); });
+}
+void standard_sort(benchmark::State& state) {
+    on_packed(state, [](auto& words) { std::sort(words.begin(), words.end()); });
+}
+void vectorised_sort(benchmark::State& state) {
+    const ngrams::WordSorter sort;
+    on_packed(state, [&](auto& words) { sort(std::span(words)); });
+}
+void hash_count(benchmark::State& state) {
+    on_packed(state, [](auto& words) {
+        std::vector<std::pair<std::uint64_t, std::uint32_t>> slots(std::bit_ceil(2 * words.size()));
+        for (const std::uint64_t word : words) {
+            std::size_t slot = word * 0x9e3779b97f4a7c15ULL >> (64 - std::countr_zero(slots.size()));
+            while (slots[slot].second != 0 && slots[slot].first != word)
+                slot = (slot + 1) & (slots.size() - 1);
+            slots[slot].first = word;
+            ++slots[slot].second;
+        }
+        benchmark::DoNotOptimize(slots.data());
+    });
+}
+
+/// Cut, spread over partitions, sorted, contexts cut, rows hashed: all but the merging and writing of rows.
+void counter(benchmark::State& state) {
+    for (auto _ : state) {
+        const auto counter = ngrams::NgramCounter::make(world(), {.order = order,
+                                                                  .vocabulary = vocabulary,
+                                                                  .memory_bytes = tokens().size() * 14,
+                                                                  .scratch = tokens().folder});
+        counter->add(tokens().ids);
+        counter->exchange();
+        ngrams::RowBuckets buckets(8, tokens().size() * 8, tokens().folder / "rows.spill");
+        ngrams::RowCollector rows(vocabulary, buckets);
+        counter->for_each_context(rows, ngrams::whole_corpus);
+        benchmark::DoNotOptimize(rows.rows());
+    }
+    state.SetItemsProcessed(state.iterations() * tokens().size());
+}
+
+/// The whole of eckart-matrix on a token file, with `memory` bytes a rank.
+void matrix_stage(benchmark::State& state, std::int64_t memory) {
+    text::CorpusOptions reading;
+    reading.order = order;
+    reading.vocabulary = vocabulary;
+    reading.separator = separator;
+    Progress progress = Progress::silent();
+    nlohmann::json statistics;
+    for (auto _ : state) {
+        text::Corpus corpus = text::Corpus::open({tokens().file.string()}, reading);
+        corpus.prepare(world(), progress);
+        matrix::MatrixOptions options;
+        options.directory = tokens().folder / "matrix";
+        options.scratch = tokens().folder / "scratch";
+        options.memory_bytes = memory;
+        fs::create_directories(options.directory);
+        statistics = matrix::make_matrices(world(), corpus, options, {}, {}, progress).front().statistics;
+    }
+    state.SetItemsProcessed(state.iterations() * tokens().size());
+    state.counters["spilled_bytes"] = statistics.at("spilled_bytes").get<double>();
+    state.counters["peak_bytes"] = statistics.at("peak_resident_bytes").get<double>();
+}
+void matrix_stage_in_memory(benchmark::State& state) {
+    matrix_stage(state, std::int64_t{4} << 30);
+}
+void matrix_stage_spilling(benchmark::State& state) {
+    matrix_stage(state, std::int64_t{180} << 20);
+}
+
+BENCHMARK(bare_radix_sort)->Unit(benchmark::kMillisecond);
+BENCHMARK(standard_sort)->Unit(benchmark::kMillisecond);
+BENCHMARK(vectorised_sort)->Unit(benchmark::kMillisecond);
+BENCHMARK(hash_count)->Unit(benchmark::kMillisecond);
+BENCHMARK(counter)->Unit(benchmark::kMillisecond);
+BENCHMARK(matrix_stage_spilling)->Unit(benchmark::kMillisecond);
+BENCHMARK(matrix_stage_in_memory)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return mpi::run_job(argc, argv, [&](const mpi::Communicator&) {
+        benchmark::Initialize(&argc, argv);
+        benchmark::RunSpecifiedBenchmarks();
+        return 0;
+    });
+}
