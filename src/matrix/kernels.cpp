@@ -1,0 +1,85 @@
+// The fused product, compiled for every instruction set and chosen when the program runs.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "../src/matrix/kernels.cpp"  // seen from include/
+#include "eckart/matrix/kernels.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace eckart::matrix::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// One row against four vectors' worth of columns at a time: t = sum_j a_j x[j], then z[j] += a_j t.
+HWY_ATTR void AddFusedProduct(const ScaledRows& rows, const TileRow* x, TileRow* z) {
+    const hn::CappedTag<double, 8> tag;
+    const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(tag));
+    const std::int32_t* const indices = rows.indices.data();
+    const double* const values = rows.values.data();
+    const std::int64_t ahead = 24, last = rows.nonzeros() - 1;
+    for (std::int64_t row = 0; row < rows.rows(); ++row) {
+        const std::int64_t begin = rows.indptr[static_cast<std::size_t>(row)],
+                           end = rows.indptr[static_cast<std::size_t>(row) + 1];
+        for (std::int64_t i = begin; i < end; ++i) {
+            const std::int32_t soon = indices[std::min(i + ahead, last)];
+            __builtin_prefetch(x + soon), __builtin_prefetch(x[soon].values + 8);
+            __builtin_prefetch(z + soon), __builtin_prefetch(z[soon].values + 8);
+        }
+        for (std::int64_t c = 0; c < tile_width; c += 2 * lanes) {
+            auto t0 = hn::Zero(tag), t1 = hn::Zero(tag);
+            for (std::int64_t i = begin; i < end; ++i) {
+                const double* const from = x[indices[i]].values + c;
+                const auto a = hn::Set(tag, values[i]);
+                t0 = hn::MulAdd(a, hn::Load(tag, from), t0);
+                t1 = hn::MulAdd(a, hn::Load(tag, from + lanes), t1);
+            }
+            for (std::int64_t i = begin; i < end; ++i) {
+                double* const to = z[indices[i]].values + c;
+                const auto a = hn::Set(tag, values[i]);
+                hn::Store(hn::MulAdd(a, t0, hn::Load(tag, to)), tag, to);
+                hn::Store(hn::MulAdd(a, t1, hn::Load(tag, to + lanes)), tag, to + lanes);
+            }
+        }
+    }
+}
+
+}  // namespace eckart::matrix::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eckart::matrix {
+
+HWY_EXPORT(AddFusedProduct);
+
+ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWeight weight,
+                       std::span<const std::int32_t> position) {
+    std::vector<std::int64_t> order(static_cast<std::size_t>(block.rows()));
+    std::iota(order.begin(), order.end(), 0);
+    ScaledRows rows;
+    rows.indptr.reserve(order.size() + 1);
+    rows.indices.reserve(block.indices.size());
+    rows.values.reserve(block.indices.size());
+    for (const std::int64_t row : order) {
+        const auto data = block.row_data(row);
+        double total = 0;
+        for (const std::uint64_t count : data) total += static_cast<double>(count);
+        const double scale = std::sqrt(reader.row_factor(block, row, weight)) / total;
+        for (const std::int32_t column : block.row_indices(row))
+            rows.indices.push_back(position[static_cast<std::size_t>(column)]);
+        for (const std::uint64_t count : data) rows.values.push_back(scale * static_cast<double>(count));
+        rows.indptr.push_back(rows.nonzeros());
+    }
+    return rows;
+}
+
+void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z) {
+    HWY_DYNAMIC_DISPATCH(AddFusedProduct)(rows, x, z);
+}
+
+}  // namespace eckart::matrix
+#endif

@@ -1,0 +1,152 @@
+#include "eckart/svd/cross_operator.hpp"
+
+#include "eckart/base/error.hpp"
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/collectives.hpp"
+
+#include <algorithm>
+
+namespace eckart::svd {
+
+namespace {
+
+std::int64_t tiles_of(std::int64_t columns) {
+    return (columns + matrix::tile_width - 1) / matrix::tile_width;
+}
+
+std::int64_t nonzeros_of(const matrix::MatrixReader& reader) {
+    std::int64_t sum = 0;
+    for (const matrix::BlockEntry& block : reader.manifest().blocks) sum += block.nonzeros;
+    return sum;
+}
+
+std::int64_t kept_bytes(const matrix::MatrixReader& reader, int groups) {
+    std::int64_t rows = 0;
+    for (const matrix::BlockEntry& block : reader.manifest().blocks) rows += block.rows;
+    const std::int64_t all = 12 * nonzeros_of(reader) + 8 * rows;
+    return all / groups + reader.largest_block_bytes();
+}
+
+}  // namespace
+
+std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan) {
+    const std::int64_t strip = (width + plan.strips - 1) / plan.strips;
+    const std::int64_t tiles = 2 * tiles_of(strip) * matrix::tile_width, exchange = 2 * strip;
+    return reader.column_count() * (tiles + exchange) * static_cast<std::int64_t>(sizeof(double)) +
+           3 * reader.largest_block_bytes();
+}
+
+PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory) {
+    for (int strips = 1; strips <= ranks; ++strips) {
+        if (ranks % strips != 0) continue;
+        PassPlan plan{ranks / strips, strips, false};
+        const std::int64_t needed = pass_bytes(reader, width, plan);
+        if (needed > memory) continue;
+        plan.keep_rows = needed + kept_bytes(reader, plan.groups) <= memory;
+        return plan;
+    }
+    const std::int64_t least = pass_bytes(reader, width, {1, ranks, false});
+    throw Error(
+        "a pass over panels of {} columns needs {} a rank, {} are left: use more ranks, a larger "
+        "--memory or a smaller --block",
+        width, format_bytes(static_cast<double>(least)), format_bytes(static_cast<double>(memory)));
+}
+
+CrossOperator::CrossOperator(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
+                             const CoupledColumns& split, matrix::RowWeight weight, PassPlan plan,
+                             int threads)
+    : comm_(comm),
+      reader_(reader),
+      split_(split),
+      weight_(weight),
+      plan_(plan),
+      threads_(threads),
+      size_(static_cast<std::int64_t>(split.coupled.size())) {
+    const std::vector<double> all = reader.one_hot_diagonal(weight);
+    for (std::int64_t i = first_row(); i < first_row() + local_rows(); ++i)
+        diagonal_.push_back(all[static_cast<std::size_t>(split.coupled[static_cast<std::size_t>(i)])]);
+}
+
+dense::TallMatrix CrossOperator::apply(const dense::Columns& x) {
+    const Tiles strip = gather_strip(x);
+    Tiles sum(strip.size());
+    mpi::agree(comm_, [&] { add_rows(strip, sum); });
+    dense::TallMatrix z = scatter_strip(sum, x.columns);
+    for (std::int64_t j = 0; j < x.columns; ++j)
+        for (std::int64_t i = 0; i < x.rows; ++i)
+            z.column(j)[i] += diagonal_[static_cast<std::size_t>(i)] * x.data[j * x.rows + i];
+    ++passes_;
+    return z;
+}
+
+/// Numbers that this rank sends to each rank: its rows of their strips.
+std::vector<std::int64_t> CrossOperator::sizes_by_rank(std::int64_t columns) const {
+    std::vector<std::int64_t> counts;
+    for (int rank = 0; rank < comm_.size(); ++rank) {
+        const int strip = plan_.strip(rank);
+        counts.push_back(local_rows() * (strip_begin(columns, strip + 1) - strip_begin(columns, strip)));
+    }
+    return counts;
+}
+
+CrossOperator::Tiles CrossOperator::gather_strip(const dense::Columns& x) const {
+    std::vector<double> outgoing;
+    for (int group = 0; group < plan_.groups; ++group)  // the strips of a group are the panel, left to right
+        outgoing.insert(outgoing.end(), x.data, x.data + x.rows * x.columns);
+    const std::vector<double> incoming =
+        mpi::all_to_all<double>(comm_, outgoing, sizes_by_rank(x.columns)).values;
+    const int strip = plan_.strip(comm_.rank());
+    const std::int64_t columns = strip_begin(x.columns, strip + 1) - strip_begin(x.columns, strip);
+    Tiles tiles(static_cast<std::size_t>(tiles_of(columns) * size_));
+    const double* from = incoming.data();
+    for (int rank = 0; rank < comm_.size(); ++rank)
+        for (std::int64_t j = 0; j < columns; ++j)
+            for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
+                tiles[static_cast<std::size_t>(j / matrix::tile_width * size_ + i)]
+                    .values[j % matrix::tile_width] = *from++;
+    return tiles;
+}
+
+void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
+    if (!kept_.empty()) {
+        for (const matrix::ScaledRows& rows : kept_) multiply(rows, x, z);
+        return;
+    }
+    matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm_.rank()), plan_.groups));
+    while (const auto block = stream.next()) {
+        matrix::ScaledRows rows = matrix::scaled_rows(reader_, *block, weight_, split_.position);
+        multiply(rows, x, z);
+        if (plan_.keep_rows) kept_.push_back(std::move(rows));
+    }
+}
+
+void CrossOperator::multiply(const matrix::ScaledRows& rows, const Tiles& x, Tiles& z) const {
+    const auto tiles = size_ == 0 ? 0 : static_cast<std::int64_t>(x.size()) / size_;
+#pragma omp parallel for num_threads(threads_) schedule(dynamic)
+    for (std::int64_t tile = 0; tile < tiles; ++tile)
+        matrix::add_fused_product(rows, x.data() + tile * size_, z.data() + tile * size_);
+}
+
+dense::TallMatrix CrossOperator::scatter_strip(const Tiles& z, std::int64_t columns) const {
+    const int own = plan_.strip(comm_.rank());
+    const std::int64_t width = strip_begin(columns, own + 1) - strip_begin(columns, own);
+    std::vector<double> outgoing;
+    outgoing.reserve(static_cast<std::size_t>(size_ * width));
+    std::vector<std::int64_t> counts;
+    for (int rank = 0; rank < comm_.size(); ++rank) {
+        for (std::int64_t j = 0; j < width; ++j)
+            for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
+                outgoing.push_back(z[static_cast<std::size_t>(j / matrix::tile_width * size_ + i)]
+                                       .values[j % matrix::tile_width]);
+        counts.push_back((first_row(rank + 1) - first_row(rank)) * width);
+    }
+    const std::vector<double> incoming = mpi::all_to_all<double>(comm_, outgoing, counts).values;
+    dense::TallMatrix sum(local_rows(), columns);
+    const auto panel = static_cast<std::int64_t>(sum.values().size());
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(incoming.size()); ++i)
+        sum.values()[static_cast<std::size_t>(i % panel)] += incoming[static_cast<std::size_t>(i)];
+    return sum;
+}
+
+}  // namespace eckart::svd
