@@ -13,6 +13,7 @@
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/text/corpus.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -55,6 +56,8 @@ po::options_description options() {
         "contexts to keep, drawn by hash: a number, 'all', or several, each of which makes a matrix in "
         "DIR/contexts-N")("scratch", po::value<std::string>()->value_name("DIR"),
                           "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)")(
+        "dry-run", po::bool_switch(), "count a sample, say what the whole will take, and stop")(
+        "plan-ranks", po::value<int>()->value_name("N"), "ranks to plan for with --dry-run (default: these)")(
         "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
         "least time between checkpoints of the spill");
     po::options_description all;
@@ -184,6 +187,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     std::optional<text::Corpus> corpus;
     const std::int64_t memory = driver::memory_per_rank(*command, world);
     Progress progress = driver::job_progress(*command, "matrix", world);
+    const bool dry_run = command->flag("dry-run");
     io::Recipe recipe;
     bool complete = false;
     std::optional<io::DirectoryLock> lock;
@@ -191,7 +195,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         options = matrix_options(*command, memory);
         corpus =
             text::Corpus::open(command->get<std::vector<std::string>>("corpus"), corpus_options(*command));
-        if (!world.is_root()) return;
+        if (dry_run || !world.is_root()) return;
         io::make_directory(options->directory);
         lock.emplace(options->directory);
         recipe = corpus->recipe();
@@ -200,6 +204,14 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     });
     if (mpi::any(world, complete)) return exit_success;
     corpus->prepare(world, progress);
+    if (dry_run) {
+        constexpr double disk_bytes_per_second = 500e6;  // buffered writes with fsync, seen on one disk
+        const int ranks = command->has("plan-ranks") ? command->get<int>("plan-ranks") : world.size();
+        const auto plan =
+            matrix::forecast(world, *corpus, *options, std::max(1, ranks), disk_bytes_per_second, progress);
+        if (world.is_root()) std::cout << plan.describe() << "\n";
+        return exit_success;
+    }
     for (const auto& manifest :
          matrix::make_matrices(world, *corpus, *options, recipe,
                                provenance(argc, argv, world.size(), nlohmann::json::object()), progress))

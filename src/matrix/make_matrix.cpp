@@ -8,6 +8,7 @@
 #include "eckart/ngrams/corpus_counter.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <optional>
 
@@ -196,6 +197,67 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
     }
     checkpoints->clear();
     return made;
+}
+
+std::string MatrixForecast::describe() const {
+    return fmt::format(
+        "plan for {} ranks, from {} tokens counted at {} tokens/s a rank: {} tokens, {} n-grams, at most {} "
+        "contexts; "
+        "exchanged {}, spilled {} to scratch, matrix at most {}; about {}",
+        ranks, format_count(sampled_tokens), format_count(tokens_per_second), format_count(tokens),
+        format_count(ngrams), format_count(contexts), format_bytes(exchanged_bytes),
+        format_bytes(spilled_bytes), format_bytes(matrix_bytes), format_seconds(seconds));
+}
+
+MatrixForecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus,
+                        const MatrixOptions& options, int ranks, double disk_bytes_per_second,
+                        Progress& progress) {
+    constexpr std::int64_t sample_tokens = std::int64_t{4} << 20;
+    constexpr double block_bytes_a_nonzero = 16;  // index, count, and a share of the row's pointer and sums
+    Shares shares;
+    mpi::agree(comm, [&] { shares = plan_memory(corpus, options); });
+    ngrams::Checkpoints scratch(comm, options.directory / "checkpoint.json",
+                                options.scratch / fmt::format("plan-{:05}", comm.rank()), {});
+    const auto counter =
+        ngrams::NgramCounter::make(comm, {.order = options.order,
+                                          .vocabulary = corpus.vocabulary_size(),
+                                          .min_count = static_cast<std::uint64_t>(options.min_count),
+                                          .memory_bytes = shares.records,
+                                          .scratch = scratch.directory()});
+    progress.begin("counting a sample");
+    const double start = progress.seconds();
+    const text::ReadCounts mine = ngrams::count_beginning(comm, corpus, *counter, sample_tokens);
+    counter->exchange();
+    ngrams::RowBuckets buckets(row_bucket_bits(0), shares.rows, scratch.directory() / "rows.spill");
+    ngrams::RowCollector rows(corpus.vocabulary_size(), buckets);
+    counter->for_each_context(rows, ngrams::whole_corpus);
+    const double seconds = std::max(progress.seconds() - start, 1e-6);
+    progress.end();
+
+    std::int64_t one_hot = 0;
+    for (const std::int64_t contexts : rows.one_hot_multiplicity()) one_hot += contexts;
+    std::int64_t sums[] = {mine.tokens, mine.expected_ngrams, mine.bytes, one_hot + rows.rows(),
+                           rows.nonzeros()};
+    mpi::all_sum(comm, std::span<std::int64_t>(sums));
+    const auto [tokens, ngrams, bytes, contexts, nonzeros] = std::to_array(
+        {static_cast<double>(sums[0]), static_cast<double>(sums[1]), static_cast<double>(sums[2]),
+         static_cast<double>(sums[3]), static_cast<double>(sums[4])});
+    const double scale = static_cast<double>(corpus.bytes()) / std::max(bytes, 1.0);
+    const auto record_bytes = static_cast<double>(counter->record_bytes());
+    MatrixForecast plan;
+    plan.ranks = ranks;
+    plan.sampled_tokens = tokens;
+    plan.tokens_per_second = tokens / seconds / comm.size();
+    plan.tokens = tokens * scale;
+    plan.ngrams = ngrams * scale;
+    plan.contexts = contexts * scale;
+    plan.exchanged_bytes = plan.ngrams * record_bytes * (1.0 - 1.0 / ranks);
+    const bool spills = plan.ngrams * record_bytes / ranks > static_cast<double>(shares.records);
+    plan.spilled_bytes = spills ? plan.ngrams * record_bytes : 0;
+    plan.matrix_bytes = nonzeros * scale * block_bytes_a_nonzero;
+    plan.seconds = plan.tokens / plan.tokens_per_second / ranks +
+                   2 * (plan.spilled_bytes + plan.matrix_bytes) / ranks / disk_bytes_per_second;
+    return plan;
 }
 
 }  // namespace eckart::matrix

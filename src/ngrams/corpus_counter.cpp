@@ -162,4 +162,11 @@ text::ReadCounts count_corpus(const mpi::Communicator& comm, const text::Corpus&
     return sum(comm, reading.counts());
 }
 
+text::ReadCounts count_beginning(const mpi::Communicator& comm, const text::Corpus& corpus,
+                                 NgramCounter& counter, std::int64_t tokens) {
+    Reading reading(corpus, shards_of(corpus, comm.rank(), comm.size()));
+    reading.read(counter, tokens);
+    return reading.counts();
+}
+
 }  // namespace eckart::ngrams

@@ -9,6 +9,7 @@
 #include "eckart/ngrams/run_codec.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -59,11 +60,23 @@ public:
     void add(std::span<const std::uint32_t> tokens) override {
         const auto lead = static_cast<std::size_t>(packing_.order() - 1);
         if (tokens.size() <= lead) return;
+        // A copy that the stores below cannot alias stays in registers.
+        const Packing<Word> packing = packing_;
         Word context{0};
-        for (const std::uint32_t token : tokens.first(lead)) context = packing_.push(context, token);
-        for (const std::uint32_t token : tokens.subspan(lead)) {
-            insert(packing_.key(context), token);
-            context = packing_.push(context, token);
+        for (const std::uint32_t token : tokens.first(lead)) context = packing.push(context, token);
+        constexpr std::size_t batch = 256;
+        std::array<Word, batch> keys;
+        for (std::size_t at = lead; at < tokens.size(); at += batch) {
+            const auto successors = tokens.subspan(at, std::min(batch, tokens.size() - at));
+            for (std::size_t i = 0; i < successors.size(); ++i) {
+                keys[i] = packing.key(context);
+                context = packing.push(context, successors[i]);
+            }
+            for (std::size_t i = 0; i < successors.size(); ++i) {
+                const std::uint32_t partition = packing.partition(keys[i]);
+                put(partition >> sub_bits_, packing.record(keys[i], successors[i]),
+                    static_cast<std::uint8_t>(partition & ((1U << sub_bits_) - 1)));
+            }
         }
         statistics_.records += static_cast<std::int64_t>(tokens.size() - lead);
         if (ranks_ > 1) receive();
@@ -153,6 +166,8 @@ public:
 
     CounterStatistics statistics() const override { return statistics_; }
 
+    std::int64_t record_bytes() const override { return PagePool<Word>::record_bytes; }
+
 private:
     static constexpr std::int64_t no_page = -1;
     static constexpr int stretch_shift = sample_bits - partition_bits;
@@ -190,11 +205,6 @@ private:
     int owner(std::int64_t bucket) const { return static_cast<int>((bucket * ranks_) >> bucket_bits_); }
     bool is_own(std::int64_t bucket) const { return bucket >= first_own_ && bucket < end_own_; }
 
-    void insert(const Word& key, std::uint32_t successor) {
-        const std::uint32_t partition = packing_.partition(key);
-        put(partition >> sub_bits_, packing_.record(key, successor),
-            static_cast<std::uint8_t>(partition & ((1U << sub_bits_) - 1)));
-    }
     void put(std::uint32_t bucket, const Word& record, std::uint8_t partition) {
         Cursor& cursor = cursors_[bucket];
         if (cursor.left == 0) [[unlikely]]

@@ -151,6 +151,30 @@ class Matrix(unittest.TestCase):
         make(self.path / "h", write_tokens(self.path / "h.bin", heavy), "--separator", 0, "--order", 2)
         self.assertEqual(stored(self.path / "h"), oracle(heavy, 2))
 
+    def test_samples_of_contexts(self):
+        documents = zipf_documents(3, 300, 100, 200)
+        corpus = write_tokens(self.path / "c.bin", documents)
+        arguments = [corpus, "--separator", 0, "--order", 3, "--sample-contexts"]
+        digests = {}
+        for ranks in (1, 3):
+            out = self.path / f"m{ranks}"
+            self.assertEqual(launch([*arguments, "50,5e2,all", "--out", out], ranks).returncode, 0)
+            manifests = {name: json.loads((out / f"contexts-{name}" / "manifest.json").read_text()) for name in ("50", "500", "all")}
+            digests[ranks] = {name: m["digest"] for name, m in manifests.items()}
+            self.assertEqual((manifests["50"]["contexts"], manifests["500"]["contexts"]), (50, 500))
+            self.check(manifests["all"], out / "contexts-all", oracle(documents, 3), 3, documents)
+        self.assertEqual(digests[1], digests[3])
+        alone = make(self.path / "alone", *arguments, 500)
+        self.assertEqual(alone["digest"], digests[1]["500"])
+
+    def test_dry_run(self):
+        documents = zipf_documents(4, 300, 100, 200)
+        corpus = write_tokens(self.path / "c.bin", documents)
+        done = launch([corpus, "--separator", 0, "--dry-run", "--plan-ranks", 16, "--out", self.path / "m"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("plan for 16 ranks", done.stdout)
+        self.assertFalse((self.path / "m").exists())
+
     def test_same_recipe_is_not_made_again(self):
         corpus = write_tokens(self.path / "c.bin", [[1, 2, 3, 4, 5, 6]])
         make(self.path / "m", corpus, "--separator", 0)

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace eckart::matrix {
@@ -39,5 +40,26 @@ nlohmann::json matrix_recipe(const nlohmann::json& corpus, const MatrixOptions& 
 std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::Corpus& corpus,
                                     const MatrixOptions& options, const nlohmann::json& corpus_recipe,
                                     const nlohmann::json& provenance, Progress& progress);
+
+/// What making a matrix will take, from the rates and shares of a sample.
+struct MatrixForecast {
+    int ranks = 0;
+    double sampled_tokens = 0;
+    double tokens_per_second = 0;  ///< of a rank, in memory
+    double tokens = 0, ngrams = 0;
+    double contexts = 0;       ///< at most: they grow more slowly than the corpus
+    double spilled_bytes = 0;  ///< of all ranks
+    double exchanged_bytes = 0;
+    double matrix_bytes = 0;  ///< at most: rows merge more as the corpus grows
+    double seconds = 0;
+
+    std::string describe() const;
+};
+
+/// Counts a sample of the corpus with every rank and scales it to the whole corpus on `ranks` ranks with the
+/// same memory each; `disk_bytes_per_second` is what a rank's share of the disk writes and reads. Collective.
+MatrixForecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus,
+                        const MatrixOptions& options, int ranks, double disk_bytes_per_second,
+                        Progress& progress);
 
 }  // namespace eckart::matrix

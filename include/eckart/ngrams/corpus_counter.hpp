@@ -24,4 +24,8 @@ text::ReadCounts count_corpus(const mpi::Communicator& comm, const text::Corpus&
                               NgramCounter& counter, const CountingPlan& plan, Checkpoints& checkpoints,
                               Progress& progress);
 
+/// Reads the beginning of this rank's shards, about `tokens` tokens, into the counter. Returns what was read.
+text::ReadCounts count_beginning(const mpi::Communicator& comm, const text::Corpus& corpus,
+                                 NgramCounter& counter, std::int64_t tokens);
+
 }  // namespace eckart::ngrams

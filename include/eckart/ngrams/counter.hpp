@@ -69,6 +69,8 @@ public:
     /// Frees the records.
     virtual void release() = 0;
     virtual CounterStatistics statistics() const = 0;
+    /// Bytes of a record in memory; about as many on disk.
+    virtual std::int64_t record_bytes() const = 0;
 };
 
 }  // namespace eckart::ngrams
