@@ -70,11 +70,18 @@ std::vector<std::string> files_of(const std::string& path) {
     return files;
 }
 
+/// Tokens that are put around every document.
+struct Frame {
+    std::optional<TokenId> start;
+    std::optional<TokenId> end;
+};
+
 /// Documents of a text shard, tokenised.
 class TextSource : public TokenSource {
 public:
-    TextSource(std::unique_ptr<DocumentReader> reader, std::shared_ptr<Tokenizer> tokenizer, int order)
-        : reader_(std::move(reader)), tokenizer_(std::move(tokenizer)), order_(order) {}
+    TextSource(std::unique_ptr<DocumentReader> reader, std::shared_ptr<Tokenizer> tokenizer, Frame frame,
+               int order)
+        : reader_(std::move(reader)), tokenizer_(std::move(tokenizer)), frame_(frame), order_(order) {}
     bool next(TokenChunk& chunk) override {
         std::string_view document;
         const bool found = reader_->next(document);
@@ -82,7 +89,9 @@ public:
         counts_.skipped = reader_->skipped();
         if (!found) return false;
         tokens_.clear();
+        if (frame_.start) tokens_.push_back(*frame_.start);
         tokenizer_->encode(document, tokens_);
+        if (frame_.end) tokens_.push_back(*frame_.end);
         const auto length = static_cast<std::int64_t>(tokens_.size());
         chunk = {.tokens = tokens_, .starts_document = true, .lead_in = 0};
         ++counts_.documents;
@@ -94,9 +103,18 @@ public:
 private:
     std::unique_ptr<DocumentReader> reader_;
     std::shared_ptr<Tokenizer> tokenizer_;
+    Frame frame_;
     int order_;
     std::vector<TokenId> tokens_;
 };
+
+/// The token that is spelled so, or nothing for an empty spelling.
+std::optional<TokenId> token_of(const Tokenizer& tokenizer, const std::string& spelling) {
+    if (spelling.empty()) return std::nullopt;
+    const auto token = tokenizer.find(spelling);
+    if (!token) throw UsageError("the vocabulary has no token '{}' to put around documents", spelling);
+    return token;
+}
 
 /// The most frequent words over all ranks. Each rank owns the words of some hash values, so that none holds
 /// all.
@@ -155,6 +173,9 @@ Corpus Corpus::open(const std::vector<std::string>& paths, const CorpusOptions& 
                                       [](const File& file) { return is_token_format(file.format); });
     if (tokens != 0 && tokens != std::ssize(corpus.files_))
         throw UsageError("a corpus is text or token files, not both");
+    const bool framed = !options.document_start.empty() || !options.document_end.empty();
+    if (framed && (options.tokenizer.empty() || tokens != 0))
+        throw UsageError("tokens around documents need text and a --tokenizer");
     corpus.plan_shards();
     return corpus;
 }
@@ -219,7 +240,11 @@ std::int64_t Corpus::bytes() const {
 
 void Corpus::prepare(const mpi::Communicator& comm, Progress& progress) {
     if (!options_.tokenizer.empty()) {
-        mpi::agree(comm, [&] { tokenizer_ = load_tokenizer(options_.tokenizer); });
+        mpi::agree(comm, [&] {
+            tokenizer_ = load_tokenizer(options_.tokenizer);
+            for (const std::string& token : {options_.document_start, options_.document_end})
+                token_of(*tokenizer_, token);
+        });
         return;
     }
     if (!is_text()) return;
@@ -273,11 +298,21 @@ nlohmann::json Corpus::recipe() const {
             {"separator", options_.separator ? nlohmann::json(*options_.separator) : nlohmann::json()},
             {"documents", options_.documents == Documents::file ? "file" : "lines"},
             {"field", options_.field},
+            {"document_start", options_.document_start},
+            {"document_end", options_.document_end},
             {"on_error", options_.on_error == OnError::fail ? "fail" : "skip"}};
 }
 
 nlohmann::json Corpus::describe_tokenizer() const {
-    if (tokenizer_ != nullptr) return tokenizer_->describe();
+    if (tokenizer_ != nullptr) {
+        nlohmann::json description = tokenizer_->describe();
+        if (is_text()) {
+            const auto or_none = [](const std::string& token) { return token.empty() ? "none" : token; };
+            description["document_start"] = or_none(options_.document_start);
+            description["document_end"] = or_none(options_.document_end);
+        }
+        return description;
+    }
     return {{"kind", "token file"}, {"vocabulary", vocabulary_size()}};
 }
 
@@ -285,7 +320,10 @@ std::unique_ptr<TokenSource> Corpus::read(const Shard& shard) const {
     const File& file = files_[static_cast<std::size_t>(shard.file)];
     if (!is_token_format(file.format))
         return std::make_unique<TextSource>(open_documents(file.path, file.format, shard, options_),
-                                            tokenizer_, options_.order);
+                                            tokenizer_,
+                                            Frame{token_of(*tokenizer_, options_.document_start),
+                                                  token_of(*tokenizer_, options_.document_end)},
+                                            options_.order);
     const std::int64_t width = token_bytes(file.token_type);
     const TokenLayout layout{
         .type = file.token_type, .begin = file.data_begin, .count = (file.size - file.data_begin) / width};

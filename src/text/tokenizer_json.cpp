@@ -68,6 +68,11 @@ private:
 class AddedTokens {
 public:
     void add(std::string text, TokenId id) {
+        const std::size_t first = static_cast<unsigned char>(text.front()) << 8;
+        if (text.size() == 1)
+            std::fill_n(may_start_.begin() + static_cast<std::ptrdiff_t>(first), 256, true);
+        else
+            may_start_[first | static_cast<unsigned char>(text[1])] = true;
         auto& same_start = by_first_[static_cast<unsigned char>(text.front())];
         same_start.push_back({std::move(text), id});
         std::stable_sort(same_start.begin(), same_start.end(),
@@ -96,11 +101,15 @@ private:
         TokenId id;
     };
     const Token* match(std::string_view text, std::size_t at) const {
+        const std::size_t first = static_cast<unsigned char>(text[at]) << 8;
+        if (at + 1 < text.size() && !may_start_[first | static_cast<unsigned char>(text[at + 1])])
+            return nullptr;
         for (const Token& token : by_first_[static_cast<unsigned char>(text[at])])
             if (text.substr(at, token.text.size()) == token.text) return &token;
         return nullptr;
     }
     std::array<std::vector<Token>, 256> by_first_;
+    std::vector<std::uint8_t> may_start_ = std::vector<std::uint8_t>(1 << 16);  ///< by the first two bytes
 };
 
 /// GPT-2's spelling of bytes in a vocabulary: printable ones as themselves, the others as U+0100 and up.

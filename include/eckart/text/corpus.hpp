@@ -29,6 +29,8 @@ struct CorpusOptions {
     std::optional<std::int64_t> separator;  ///< token that ends a document, in no n-gram
     Documents documents = Documents::file;  ///< of plain text: a file or a line is a document
     std::string field = "text";             ///< of JSON lines
+    std::string document_start;             ///< token put before every document of text; empty: none
+    std::string document_end;               ///< and behind it
     OnError on_error = OnError::fail;
     std::int64_t shard_bytes = std::int64_t{16} << 20;
 };
@@ -58,6 +60,10 @@ public:
 
     const std::vector<Shard>& shards() const { return shards_; }
     std::int64_t bytes() const;
+    /// False for token files.
+    bool is_text() const;
+    /// True when every document of text ends with a token of its own.
+    bool ends_documents() const { return !options_.document_end.empty(); }
     /// Every token id is below it. Requires `prepare` for text cut to words.
     std::int64_t vocabulary_size() const;
     /// The token as text; empty for token files without a tokenizer.
@@ -83,7 +89,6 @@ private:
     void add_file(const std::string& path);
     void add_token_layout(File& file, bool npy) const;
     void plan_shards();
-    bool is_text() const;
 
     CorpusOptions options_;
     std::vector<File> files_;
