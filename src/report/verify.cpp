@@ -434,7 +434,8 @@ nlohmann::json verdict_recipe(const fs::path& matrix_directory, const fs::path& 
     std::error_code ignored;
     nlohmann::json matrix = nlohmann::json::object();
     for (const fs::directory_entry& file : fs::directory_iterator(matrix_directory, ignored))
-        matrix[file.path().filename().string()] = stamp_of(file.path());
+        if (const std::string name = file.path().filename().string(); !name.starts_with('.'))  // a lock
+            matrix[name] = stamp_of(file.path());
     return {{"matrix", matrix}, {"spectrum", stamp_of(spectrum_path)}};
 }
 
