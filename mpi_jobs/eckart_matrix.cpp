@@ -56,6 +56,8 @@ po::options_description options() {
         "contexts to keep, drawn by hash: a number, 'all', or several, each of which makes a matrix in "
         "DIR/contexts-N")("scratch", po::value<std::string>()->value_name("DIR"),
                           "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)")(
+        "keep-contexts", po::bool_switch(),
+        "also keep the unmerged rows, with their contexts (see eckart-dump)")(
         "dry-run", po::bool_switch(), "count a sample, say what the whole will take, and stop")(
         "plan-ranks", po::value<int>()->value_name("N"), "ranks to plan for with --dry-run (default: these)")(
         "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
@@ -119,6 +121,7 @@ matrix::MatrixOptions matrix_options(const driver::Command& command, std::int64_
     result.order = command.get<int>("order");
     result.min_count = command.get<std::int64_t>("min-count");
     result.samples = samples(command.get<std::string>("sample-contexts"));
+    result.keep_contexts = command.flag("keep-contexts");
     result.checkpoint_seconds = command.get<double>("checkpoint");
     result.memory_bytes = memory;
     if (result.order < 2 || result.order > 8) throw UsageError("--order is 2 to 8, not {}", result.order);
@@ -151,8 +154,11 @@ void clear_old_matrices(const matrix::MatrixOptions& options) {
         const fs::path directory = matrix::matrix_directory(options, sample);
         fs::remove(directory / matrix::manifest_name);
         if (!fs::exists(directory)) continue;
-        for (const auto& entry : fs::directory_iterator(directory))
-            if (entry.path().filename().string().starts_with("blocks-")) fs::remove(entry.path());
+        for (const auto& entry : fs::directory_iterator(directory)) {
+            const std::string name = entry.path().filename().string();
+            const bool ours = name.starts_with("blocks-") || name.starts_with("contexts-");
+            if (ours && entry.is_regular_file()) fs::remove(entry.path());
+        }
     }
 }
 

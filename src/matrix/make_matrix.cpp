@@ -2,6 +2,7 @@
 
 #include "eckart/base/memory_plan.hpp"
 #include "eckart/io/artefact.hpp"
+#include "eckart/matrix/context_file.hpp"
 #include "eckart/matrix/matrix_builder.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
@@ -123,6 +124,7 @@ nlohmann::json matrix_recipe(const nlohmann::json& corpus, const MatrixOptions& 
     return {{"corpus", corpus},
             {"order", options.order},
             {"min_count", options.min_count},
+            {"keep_contexts", options.keep_contexts},
             {"sample_contexts", name_of(sample)}};
 }
 
@@ -172,6 +174,12 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
             if (comm.is_root()) io::make_directory(directory);
         });
         const auto end = sample == all_contexts ? ngrams::whole_corpus : counter->sample_end(sample);
+        if (options.keep_contexts)
+            mpi::agree(comm, [&] {
+                ContextFileWriter writer(directory, comm.rank(), options.order, corpus.vocabulary_size());
+                counter->show_contexts(writer, end);
+                writer.commit();
+            });
         facts.recipe = matrix_recipe(corpus_recipe, options, sample);
         Manifest manifest =
             make_one(comm, corpus,

@@ -158,6 +158,14 @@ public:
         scan_all(end, [&](std::int64_t) -> RowCollector& { return sink; });
     }
 
+    void show_contexts(ContextVisitor& visitor, const SamplePlace& end) override {
+        Shower shower{packing_, visitor, 0, {}};
+        scan_all(end, [&](std::int64_t partition) -> Shower& {
+            shower.partition = static_cast<std::uint32_t>(partition);
+            return shower;
+        });
+    }
+
     void release() override {
         pool_.reset();
         statistics_.spilled_bytes = spill_.size();
@@ -179,6 +187,20 @@ private:
         void context(const Word& record) { ++counts[packing.sample_hash(record) >> stretch_shift]; }
         void one_hot(std::uint32_t, std::uint64_t) {}
         void row(std::span<const std::uint32_t>, std::span<const std::uint64_t>) {}
+    };
+    /// Reads contexts back and passes them on.
+    struct Shower {
+        const Packing<Word>& packing;
+        ContextVisitor& visitor;
+        std::uint32_t partition;
+        std::vector<std::uint32_t> tokens;
+        void context(const Word& record) { tokens = packing.context_tokens(partition, record); }
+        void one_hot(std::uint32_t successor, std::uint64_t count) {
+            visitor.visit(tokens, std::span(&successor, 1), std::span(&count, 1));
+        }
+        void row(std::span<const std::uint32_t> successors, std::span<const std::uint64_t> counts) {
+            visitor.visit(tokens, successors, counts);
+        }
     };
     /// Notes the places of contexts from a hash on.
     struct Places {

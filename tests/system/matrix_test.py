@@ -167,6 +167,20 @@ class Matrix(unittest.TestCase):
         alone = make(self.path / "alone", *arguments, 500)
         self.assertEqual(alone["digest"], digests[1]["500"])
 
+    def test_kept_contexts_as_text(self):
+        for order, vocabulary, kind in [(3, 200, "<u2"), (6, 70000, "<u4")]:
+            documents = zipf_documents(5, 200, 100, vocabulary)
+            corpus = write_tokens(self.path / f"c{order}.bin", documents, kind=kind)
+            counts = collections.Counter(tuple(d[i:i + order]) for d in documents for i in range(len(d) - order + 1))
+            for ranks in (1, 3):
+                out = self.path / f"k{order}-{ranks}"
+                make(out, corpus, "--separator", 0, "--order", order, "--vocabulary", vocabulary, "--keep-contexts",
+                     "--token-type", "uint16" if kind == "<u2" else "uint32", ranks=ranks)
+                done = subprocess.run([str(BIN / "eckart-dump"), str(out)], capture_output=True, text=True, check=True)
+                lines = [line.split("\t") for line in done.stdout.splitlines()]
+                self.assertEqual({tuple(map(int, ngram.split())): int(count) for ngram, count in lines}, dict(counts))
+                self.assertEqual(len(lines), len(counts))
+
     def test_dry_run(self):
         documents = zipf_documents(4, 300, 100, 200)
         corpus = write_tokens(self.path / "c.bin", documents)

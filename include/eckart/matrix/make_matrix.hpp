@@ -22,6 +22,7 @@ struct MatrixOptions {
     std::int64_t memory_bytes = 0;  ///< cap of a rank
     std::int64_t min_count = 1;
     std::vector<std::int64_t> samples{all_contexts};  ///< contexts of each matrix to make
+    bool keep_contexts = false;                       ///< also write the unmerged rows, with their contexts
     double checkpoint_seconds = 60;
     std::int64_t block_nonzeros = std::int64_t{1} << 20;
     int deflate_level = 0;

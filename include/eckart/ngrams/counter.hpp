@@ -36,6 +36,14 @@ struct SamplePlace {
 };
 inline constexpr SamplePlace whole_corpus{.hash = ~std::uint64_t{0}, .partition = 0};
 
+/// Is shown contexts, one after another, with their successors and counts.
+class ContextVisitor {
+public:
+    virtual ~ContextVisitor() = default;
+    virtual void visit(std::span<const std::uint32_t> context, std::span<const std::uint32_t> successors,
+                       std::span<const std::uint64_t> counts) = 0;
+};
+
 /// Counts the n-grams of a corpus: every rank adds the documents it reads, each n-gram travels to the rank
 /// that owns its context's partition, and there they are sorted, in memory or, beyond the cap, through a
 /// scratch file.
@@ -66,6 +74,8 @@ public:
     /// Gives each context of this rank's partitions that stands before `end` to `sink`, with its successors
     /// in order. Requires `exchange` after the last `add`; may be repeated.
     virtual void for_each_context(RowCollector& sink, const SamplePlace& end) = 0;
+    /// The same with the tokens of each context; slower.
+    virtual void show_contexts(ContextVisitor& visitor, const SamplePlace& end) = 0;
     /// Frees the records.
     virtual void release() = 0;
     virtual CounterStatistics statistics() const = 0;
