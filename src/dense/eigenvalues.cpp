@@ -1,6 +1,8 @@
 #include "eckart/dense/eigenvalues.hpp"
 
 #include "eckart/base/error.hpp"
+#include "eckart/dense/band_matrix.hpp"
+#include "eckart/dense/band_reduction.hpp"
 #include "eckart/dense/blas_kernel.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
@@ -22,6 +24,36 @@ void require_finite(const BlockCyclicMatrix<double>& matrix) {
         std::any_of(matrix.data(), matrix.data() + size, [](double x) { return !std::isfinite(x); });
     if (mpi::any(matrix.grid().comm(), bad))
         throw mpi::SharedError<Error>("the matrix of an eigenvalue problem holds a value that is not finite");
+}
+
+template <typename T>
+void require_finite(const SymmetricColumns<T>& matrix) {
+    bool bad = false;
+    for (std::int64_t block = 0; block < matrix.block_count(); ++block)
+        for (const T x : matrix.storage(block)) bad = bad || !std::isfinite(x);
+    if (mpi::any(matrix.comm(), bad))
+        throw mpi::SharedError<Error>("the matrix of an eigenvalue problem holds a value that is not finite");
+}
+
+/// The lower triangle, in tiles over a grid; block after block is sent to all and given up.
+template <typename T>
+BlockCyclicMatrix<double> to_tiles(SymmetricColumns<T>& matrix, const ProcessGrid& grid) {
+    constexpr std::int64_t tile = 64;
+    BlockCyclicMatrix<double> tiles(grid, matrix.size(), matrix.size(), tile);
+    for (std::int64_t block = 0; block < matrix.block_count(); ++block) {
+        std::vector<T> values = std::move(matrix.storage(block));
+        values = mpi::broadcast(matrix.comm(), std::move(values), matrix.owner(block));
+        const std::int64_t first = matrix.first(block);
+        for (std::int64_t j = 0; j < tiles.columns().local_size(); ++j) {
+            const std::int64_t column = tiles.columns().global(j);
+            if (matrix.block_of(column) != block) continue;
+            const T* from = values.data() + (column - first) * matrix.rows(block);
+            for (std::int64_t i = 0; i < tiles.rows().local_size(); ++i)
+                if (const std::int64_t row = tiles.rows().global(i); row >= column)
+                    tiles.at(i, j) = static_cast<double>(from[row - first]);
+        }
+    }
+    return tiles;
 }
 
 /// One ELPA problem; ELPA itself is initialised once and left so.
@@ -121,14 +153,42 @@ std::vector<double> by_scalapack(BlockCyclicMatrix<double>& matrix) {
 }  // namespace
 
 Eigensolver parse_eigensolver(const std::string& name) {
-    for (const Eigensolver solver : {Eigensolver::elpa, Eigensolver::lapack, Eigensolver::scalapack})
+    for (const Eigensolver solver :
+         {Eigensolver::two_stage, Eigensolver::elpa, Eigensolver::lapack, Eigensolver::scalapack})
         if (name_of(solver) == name) return solver;
-    throw UsageError("--eigensolver is auto, elpa, lapack or scalapack, not {}", name);
+    throw UsageError("--eigensolver is auto, two-stage, elpa, lapack or scalapack, not {}", name);
 }
 
 std::string name_of(Eigensolver solver) {
-    return solver == Eigensolver::elpa ? "elpa" : solver == Eigensolver::lapack ? "lapack" : "scalapack";
+    switch (solver) {
+        case Eigensolver::two_stage:
+            return "two-stage";
+        case Eigensolver::elpa:
+            return "elpa";
+        case Eigensolver::lapack:
+            return "lapack";
+        case Eigensolver::scalapack:
+            return "scalapack";
+    }
+    return {};
 }
+
+template <typename T>
+std::vector<double> eigenvalues(SymmetricColumns<T>& matrix, Eigensolver solver, int node_cores,
+                                Progress& progress) {
+    require_finite(matrix);
+    if (solver != Eigensolver::two_stage) {
+        const ProcessGrid grid(matrix.comm());
+        BlockCyclicMatrix<double> tiles = to_tiles(matrix, grid);
+        return eigenvalues(tiles, solver, node_cores);
+    }
+    BandMatrix band = reduce_to_band(matrix, progress);
+    std::vector<double> values;
+    if (matrix.comm().is_root()) values = eigenvalues(reduce_to_tridiagonal(band, node_cores));
+    return broadcast_quietly(matrix.comm(), std::move(values));
+}
+template std::vector<double> eigenvalues(SymmetricColumns<double>&, Eigensolver, int, Progress&);
+template std::vector<double> eigenvalues(SymmetricColumns<float>&, Eigensolver, int, Progress&);
 
 std::vector<double> eigenvalues(BlockCyclicMatrix<double>& matrix, Eigensolver solver, int node_cores) {
     require_finite(matrix);

@@ -1,5 +1,6 @@
 #include "eckart/dense/symmetric_columns.hpp"
 
+#include "blas.hpp"
 #include "eckart/base/error.hpp"
 
 #include <algorithm>
@@ -50,6 +51,20 @@ void SymmetricColumns<T>::mirror_diagonal_blocks() {
 
 template class SymmetricColumns<double>;
 template class SymmetricColumns<float>;
+
+template <typename T>
+void add_products(SymmetricColumns<T>& a, const std::vector<T>& panel, std::int64_t columns) {
+    const std::int64_t n = a.padded_size();
+    for (std::int64_t block = 0; block < a.block_count(); ++block) {
+        if (!a.is_mine(block)) continue;
+        const View<const T> left{panel.data() + a.first(block), a.rows(block), columns, n},
+            right{panel.data() + a.first(block), a.columns(block), columns, n};
+        multiply(T(1), Op::plain, left, Op::transposed, right, T(1),
+                 View<T>{a.storage(block).data(), a.rows(block), a.columns(block), a.rows(block)});
+    }
+}
+template void add_products(SymmetricColumns<double>&, const std::vector<double>&, std::int64_t);
+template void add_products(SymmetricColumns<float>&, const std::vector<float>&, std::int64_t);
 
 std::int64_t symmetric_columns_bytes(std::int64_t size, int ranks, std::int64_t element_bytes) {
     const std::int64_t padded = round_up(size, band), width = good_width(padded, ranks);

@@ -13,15 +13,17 @@ namespace eckart::svd {
 
 namespace {
 
-constexpr double epsilon = std::numeric_limits<double>::epsilon();
-constexpr std::int64_t largest_gathered =
-    std::int64_t{60000};  ///< order of a matrix that LAPACK on one rank may take
+double unit_of(Precision precision) {
+    return precision == Precision::double_ ? std::numeric_limits<double>::epsilon()
+                                           : static_cast<double>(std::numeric_limits<float>::epsilon());
+}
 
-/// Backward error of the eigenvalues: what forming G rounds (each entry a sum of non-negative terms) and what
-/// an orthogonal reduction of order n leaves, in practice below sqrt(n) eps ||G|| (Higham 2002, chapter 3,
-/// for the rule of square roots).
-double eigenvalue_error(double largest, std::int64_t size) {
-    return 4 * epsilon * std::sqrt(static_cast<double>(std::max<std::int64_t>(size, 16))) * largest;
+/// Error of an eigenvalue of order n: what forming G rounds (sums of up to `terms` non-negative terms) and
+/// what an orthogonal reduction leaves, by the rule of square roots (Higham 2002, chapter 3), with a margin
+/// of four.
+double eigenvalue_error(double unit, double largest, std::int64_t order, std::int64_t terms) {
+    const double n = static_cast<double>(std::max<std::int64_t>(order, 16)), m = static_cast<double>(terms);
+    return unit * (4 * std::sqrt(n) + std::sqrt(m)) * largest;
 }
 
 void require_close(double found, double wanted, double tolerance, const char* what) {
@@ -33,34 +35,98 @@ double sum_of(const std::vector<double>& values) {
     return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-dense::Eigensolver choose(const mpi::Communicator& comm, std::int64_t size, std::int64_t memory,
+struct Value {
+    double lambda, error;
+};
+
+/// G and what it must sum up to, counted exactly.
+template <typename T>
+CrossProduct<T> checked_cross_product(RowBlocks& blocks, const Components& components,
+                                      const GramOptions& options, Progress& progress) {
+    CrossProduct<T> gram = cross_product<T>(blocks, components, options.weight, progress);
+    const CrossProductSums sums = sums_of(blocks.comm(), gram);
+    const double isolated = sum_of(components.isolated_eigenvalues);
+    const double tolerance =
+        unit_of(options.precision) * (64 + std::sqrt(static_cast<double>(components.longest_sum)));
+    require_close(sums.trace + isolated, blocks.reader().frobenius_squared(options.weight), tolerance + 1e-12,
+                  "the trace of the cross product is not ||W||_F^2");
+    const bool uniform = options.weight == matrix::RowWeight::uniform;
+    const double contexts = uniform ? static_cast<double>(blocks.reader().manifest().contexts) : 1.0;
+    require_close(sums.all_entries + isolated, contexts, tolerance + 1e-12,
+                  "the entries of the cross product do not add up to the contexts");
+    return gram;
+}
+
+/// The eigenvalues of every component: large ones over all ranks, one after the other; small ones each on its
+/// rank. Collective.
+template <typename T>
+std::vector<double> solve(const mpi::Communicator& comm, CrossProduct<T>& gram, const GramOptions& options,
                           Progress& progress) {
-    const bool one_node = comm.split_by_node().size() == comm.size();
-    const bool fits =
-        size * size * static_cast<std::int64_t>(sizeof(double)) <= memory && size <= largest_gathered;
-    if (one_node && fits) {
-        progress.note(
-            "eigensolver: lapack (one node, and the matrix fits on one rank: threaded two-stage reduction)");
-        return dense::Eigensolver::lapack;
+    const dense::Eigensolver solver = options.eigensolver.value_or(dense::Eigensolver::two_stage);
+    std::vector<double> values;
+    for (auto& large : gram.large) {
+        const double n = static_cast<double>(large.size());
+        progress.begin(fmt::format("{} eigenvalues ({})", large.size(), dense::name_of(solver)),
+                       static_cast<std::int64_t>(4.0 / 3.0 * n * n * n / 1e9), " Gflop");
+        const auto some = dense::eigenvalues(large, solver, available_cores(), progress);
+        values.insert(values.end(), some.begin(), some.end());
+        progress.end();
     }
-    progress.note(fmt::format("eigensolver: elpa ({})", one_node
-                                                            ? "the matrix does not fit on one rank"
-                                                            : "several nodes: every rank keeps its tiles"));
-    return dense::Eigensolver::elpa;
+    std::vector<double> mine;
+    for (LocalComponent& local : gram.small) {
+        if (local.values.empty()) continue;
+        const auto some = dense::local_eigenvalues(local.values, local.size);
+        mine.insert(mine.end(), some.begin(), some.end());
+    }
+    const auto all = mpi::all_gather_all<double>(comm, mine);
+    values.insert(values.end(), all.begin(), all.end());
+    return values;
+}
+
+template <typename T>
+std::vector<Value> connected_values(RowBlocks& blocks, const Components& components,
+                                    const GramOptions& options, Progress& progress) {
+    CrossProduct<T> gram = checked_cross_product<T>(blocks, components, options, progress);
+    const CrossProductSums sums = sums_of(blocks.comm(), gram);
+    const std::vector<double> values = solve(blocks.comm(), gram, options, progress);
+    for (const double value : values)
+        require(std::isfinite(value), "the solver returned a value that is not finite");
+    const double tolerance = 1e4 * unit_of(options.precision);
+    require_close(sum_of(values), sums.trace, tolerance, "the eigenvalues do not add up to the trace");
+    require_close(std::inner_product(values.begin(), values.end(), values.begin(), 0.0), sums.squared_norm,
+                  tolerance, "the squared eigenvalues do not add up to ||G||_F^2");
+    const double largest = values.empty() ? 0 : *std::max_element(values.begin(), values.end());
+    const std::int64_t order = components.sizes.empty() ? 0 : components.sizes.front();
+    const double error = eigenvalue_error(unit_of(options.precision), largest, order, components.longest_sum);
+    std::vector<Value> result;
+    for (const double value : values) result.push_back({std::max(value, 0.0), error});
+    return result;
+}
+
+std::string describe(const Components& components, std::int64_t columns) {
+    std::string text = fmt::format("{} columns: {} are eigenvalues already", columns,
+                                   components.isolated_eigenvalues.size());
+    if (components.sizes.empty()) return text;
+    return text + fmt::format(", {} connected component{}, the largest of order {}", components.sizes.size(),
+                              components.sizes.size() == 1 ? "" : "s", components.sizes.front());
+}
+
+std::int64_t element_bytes(const GramOptions& options) {
+    return options.precision == Precision::double_ ? sizeof(double) : sizeof(float);
 }
 
 }  // namespace
 
 MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const GramOptions& options) {
-    const std::int64_t n = reader.column_count();
-    int rows = static_cast<int>(std::sqrt(static_cast<double>(ranks)));
-    while (ranks % rows != 0) --rows;
+    const std::int64_t n = reader.column_count(), bytes = element_bytes(options);
+    constexpr std::int64_t band = dense::SymmetricColumns<double>::band;
     MemoryPlan plan(options.memory);
-    plan.add("cross product matrix (tiles)",
-             dense::block_cyclic_bytes(n, n, options.tile, rows, ranks / rows, sizeof(double)));
-    plan.add("the same, while the solver works on it",
-             dense::block_cyclic_bytes(n, n, options.tile, rows, ranks / rows, sizeof(double)));
-    plan.add("row blocks in flight", 3 * reader.largest_block_bytes());
+    plan.add("cross product matrix (lower triangle, by columns)",
+             dense::symmetric_columns_bytes(n, ranks, bytes));
+    if (options.eigensolver && *options.eigensolver != dense::Eigensolver::two_stage)
+        plan.add("the same in tiles, for a packaged solver", 2 * n * n / ranks * 8);
+    plan.add("panels of the reduction", n * band * (6 * bytes + 2 * 8));
+    plan.add("row blocks in flight", 6 * reader.largest_block_bytes());
     plan.add("programs and libraries", std::int64_t{192} << 20);
     return plan;
 }
@@ -69,45 +135,21 @@ Spectrum gram_spectrum(const mpi::Communicator& comm, const matrix::MatrixReader
                        const GramOptions& options, Progress& progress) {
     const MemoryPlan plan = gram_memory_plan(reader, comm.size(), options);
     progress.note("memory plan:\n" + plan.describe());
-    plan.require_fits("use more ranks, a larger --memory, or --method randomized");
+    int enough = comm.size();
+    while (enough < 1 << 20 && gram_memory_plan(reader, enough, options).left() < 0) ++enough;
+    plan.require_fits(
+        fmt::format("use {} ranks, a larger --memory, --precision single or --method randomized", enough));
 
-    const ColumnSplit split = split_columns(comm, reader, options.weight, progress);
-    const auto coupled = static_cast<std::int64_t>(split.coupled.size());
-    progress.note(fmt::format("{} columns: {} are eigenvalues already, {} go to the solver",
-                              reader.column_count(), split.isolated_eigenvalues.size(), coupled));
-
-    const dense::ProcessGrid grid(comm);
-    dense::BlockCyclicMatrix<double> gram =
-        cross_product(grid, reader, split, options.weight, options.tile, progress);
-    const CrossProductSums sums = sums_of(gram);
-    const double total = reader.frobenius_squared(options.weight);
-    require_close(sums.trace + sum_of(split.isolated_eigenvalues), total, 1e-10,
-                  "the trace of the cross product is not ||W||_F^2");
-    const double contexts =
-        options.weight == matrix::RowWeight::uniform ? static_cast<double>(reader.manifest().contexts) : 1.0;
-    require_close(sums.all_entries + sum_of(split.isolated_eigenvalues), contexts, 1e-10,
-                  "the entries of the cross product do not add up to the contexts");
-
-    const std::int64_t gathered = options.memory * (comm.split_by_node().size());
-    const dense::Eigensolver solver =
-        options.eigensolver ? *options.eigensolver : choose(comm, coupled, gathered, progress);
-    progress.begin(fmt::format("all {} eigenvalues ({})", coupled, dense::name_of(solver)));
-    std::vector<double> values = dense::eigenvalues(gram, solver, available_cores());
-    progress.end();
-    for (const double value : values)
-        require(std::isfinite(value), "the solver returned a value that is not finite");
-    require_close(sum_of(values), sums.trace, 1e-9, "the eigenvalues do not add up to the trace");
-    require_close(std::inner_product(values.begin(), values.end(), values.begin(), 0.0), sums.squared_norm,
-                  1e-9, "the squared eigenvalues do not add up to ||G||_F^2");
-
-    const double largest = values.empty() ? 0 : *std::max_element(values.begin(), values.end());
-    const double error = eigenvalue_error(largest, coupled);
-    struct Value {
-        double lambda, error;
-    };
-    std::vector<Value> all;
-    for (const double value : values) all.push_back({std::max(value, 0.0), error});
-    for (const double value : split.isolated_eigenvalues) all.push_back({value, epsilon * value});
+    RowBlocks blocks(comm, reader, plan.left());
+    const Components components = find_components(blocks, options.weight, progress);
+    progress.note(describe(components, reader.column_count()));
+    std::vector<Value> all = options.precision == Precision::double_
+                                 ? connected_values<double>(blocks, components, options, progress)
+                                 : connected_values<float>(blocks, components, options, progress);
+    double floor = 0;
+    for (const Value& value : all) floor = std::max(floor, std::sqrt(value.error));
+    for (const double value : components.isolated_eigenvalues)
+        all.push_back({value, std::numeric_limits<double>::epsilon() * value});
     std::sort(all.begin(), all.end(), [](const Value& a, const Value& b) { return a.lambda > b.lambda; });
 
     Spectrum spectrum;
@@ -118,16 +160,16 @@ Spectrum gram_spectrum(const mpi::Communicator& comm, const matrix::MatrixReader
     }
     spectrum.method = "gram";
     spectrum.complete = true;
-    spectrum.frobenius_squared = total;
+    spectrum.frobenius_squared = reader.frobenius_squared(options.weight);
     spectrum.columns = reader.column_count();
     spectrum.contexts = reader.manifest().contexts;
-    spectrum.floor = std::sqrt(error);
+    spectrum.floor = floor;
     spectrum.row_weight = options.weight == matrix::RowWeight::uniform ? "uniform" : "count";
+    spectrum.precision = options.precision == Precision::double_ ? "double" : "single";
     spectrum.matrix_digest = reader.manifest().digest.hex();
-    spectrum.notes.push_back(
-        fmt::format("{} of {} columns occur only in one-hot rows: their eigenvalues are exact",
-                    split.isolated_eigenvalues.size(), reader.column_count()));
-    spectrum.notes.push_back("eigenvalues by " + dense::name_of(solver));
+    spectrum.notes.push_back(describe(components, reader.column_count()));
+    spectrum.notes.push_back("eigenvalues by " +
+                             dense::name_of(options.eigensolver.value_or(dense::Eigensolver::two_stage)));
     return spectrum;
 }
 

@@ -59,6 +59,11 @@ private:
     std::vector<std::vector<T>> blocks_;
 };
 
+/// a += p p' for a panel p of padded_size() x columns, column-major, the same on every rank: each rank adds
+/// to its own blocks, by matrix products.
+template <typename T>
+void add_products(SymmetricColumns<T>& a, const std::vector<T>& panel, std::int64_t columns);
+
 /// Bytes that the fullest rank holds of such a matrix.
 std::int64_t symmetric_columns_bytes(std::int64_t size, int ranks, std::int64_t element_bytes);
 
