@@ -6,7 +6,7 @@ import sys
 
 LAYERS = ["base", "mpi", "io", "text", "ngrams", "matrix", "dense", "svd", "report", "driver"]
 OWN_CALLS = {"mpi": re.compile(r"\bMPI_[A-Z]\w*\s*\("), "io": re.compile(r"\bH5[A-Z]{1,2}[a-z]\w*\s*\("),
-             "dense": re.compile(r"(?<![\w.>])(p?[ds](?:ge|sy|po|tr|ste|stt|or|la|sb)[a-z0-9_]{2,8}_|[Cc]blacs_\w+|LAPACKE_\w+|cblas_\w+)\(")}
+             "dense": re.compile(r"(?<![\w.>])(p?[ds](?!tream_)(?:ge|sy|po|tr|ste|stt|or|la|sb)[a-z0-9_]{2,8}_|[Cc]blacs_\w+|LAPACKE_\w+|cblas_\w+)\(")}
 PRINTS = re.compile(r"\bstd::(cout|cerr|abort|exit)\b|\bf?printf\s*\(")
 # What may print: the progress lines of a job and the one line with which a job ends.
 PRINTERS = {"src/base/progress.cpp", "src/mpi/communicator.cpp"}

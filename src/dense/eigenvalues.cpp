@@ -9,10 +9,8 @@
 #include "fortran.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
-#include <thread>
 
 namespace eckart::dense {
 
@@ -71,7 +69,7 @@ public:
         set("local_nrows", narrow<int>(matrix.leading_dimension()));
         set("local_ncols", narrow<int>(matrix.columns().local_size()));
         set("nblk", narrow<int>(matrix.rows().block));
-        set("mpi_comm_parent", MPI_Comm_c2f(matrix.grid().comm().handle()));
+        set("mpi_comm_parent", matrix.grid().comm().fortran_handle());
         set("process_row", matrix.grid().row());
         set("process_col", matrix.grid().column());
         succeed(elpa_setup(handle_.get()), "setup");
@@ -106,12 +104,7 @@ private:
 
 /// Waits for a broadcast from the root without taking its cores: the ranks that wait sleep between looks.
 std::vector<double> broadcast_quietly(const mpi::Communicator& comm, std::vector<double> values) {
-    MPI_Request request = MPI_REQUEST_NULL;
-    mpi::check(MPI_Ibarrier(comm.handle(), &request), "MPI_Ibarrier");
-    for (int done = 0; done == 0;) {
-        mpi::check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-        if (done == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
+    comm.quiet_barrier();
     return mpi::broadcast(comm, std::move(values));
 }
 

@@ -4,11 +4,13 @@
 #include "eckart/base/provenance.hpp"
 #include "eckart/mpi/agree.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
 #include <string>
+#include <thread>
 
 #include <unistd.h>
 
@@ -99,6 +101,15 @@ Communicator Communicator::duplicate() const {
 
 void Communicator::barrier() const {
     check(MPI_Barrier(handle_), "MPI_Barrier");
+}
+
+void Communicator::quiet_barrier() const {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Ibarrier(handle_, &request), "MPI_Ibarrier");
+    for (int done = 0; done == 0;) {
+        check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
+        if (done == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
 }
 
 int run_job(int argc, char** argv, const std::function<int(const Communicator&)>& body) {

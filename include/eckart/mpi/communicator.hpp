@@ -23,6 +23,8 @@ public:
     int size() const;
     bool is_root() const { return rank() == 0; }
     MPI_Comm handle() const { return handle_; }
+    /// The communicator as Fortran libraries know it.
+    int fortran_handle() const { return MPI_Comm_c2f(handle_); }
 
     /// Ranks of equal `color` in a new communicator, ordered by `key`. Collective.
     Communicator split(int color, int key) const;
@@ -31,6 +33,8 @@ public:
     /// The same ranks with a separate message space. Collective.
     Communicator duplicate() const;
     void barrier() const;
+    /// A barrier that leaves the cores to the ranks still at work: who waits sleeps between looks.
+    void quiet_barrier() const;
 
 private:
     Communicator(MPI_Comm handle, bool owned) : handle_(handle), owned_(owned) {}
