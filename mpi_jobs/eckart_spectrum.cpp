@@ -9,7 +9,9 @@
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/svd/gram_spectrum.hpp"
+#include "eckart/svd/randomized_spectrum.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -31,18 +33,78 @@ po::options_description options() {
         "row-weight", po::value<std::string>()->default_value("uniform")->value_name("HOW"),
         "uniform: every context once; count: by its share of the n-grams")(
         "eigensolver", po::value<std::string>()->default_value("auto")->value_name("NAME"),
-        "of gram: elpa, lapack, scalapack, auto");
+        "of gram: two-stage (auto), elpa, lapack, scalapack")(
+        "precision", po::value<std::string>()->default_value("double")->value_name("P"),
+        "of gram: double, or single for half the memory and time");
     spectrum.add(driver::job_options());
-    return spectrum;
+    po::options_description randomized("Of --method randomized");
+    randomized.add_options()("dimension", po::value<std::int64_t>()->value_name("K"),
+                             "how many leading values (512)")(
+        "tolerance", po::value<double>()->default_value(1e-4, "1e-4")->value_name("T"),
+        "on W-error(d), every d up to K, absolute")(
+        "passes", po::value<std::int64_t>()->default_value(0)->value_name("N"),
+        "exactly so many passes over the matrix to build the basis; 0: until the tolerance is met")(
+        "block", po::value<std::int64_t>()->default_value(0)->value_name("N"),
+        "columns multiplied in a pass; 0: from the dimension")(
+        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start")(
+        "vectors", po::bool_switch(), "keep the right singular vectors");
+    return spectrum.add(randomized);
+}
+
+svd::RandomizedOptions randomized_options(const driver::Command& command, const svd::GramOptions& gram,
+                                          const mpi::Communicator& world) {
+    svd::RandomizedOptions result;
+    if (command.has("dimension")) result.dimension = command.get<std::int64_t>("dimension");
+    if (result.dimension <= 0) throw UsageError("--dimension must be positive, not {}", result.dimension);
+    result.tolerance = command.get<double>("tolerance");
+    if (!(result.tolerance > 0)) throw UsageError("--tolerance must be positive, not {}", result.tolerance);
+    result.passes = command.get<std::int64_t>("passes");
+    result.block = command.get<std::int64_t>("block");
+    if (result.passes < 0 || result.block < 0) throw UsageError("--passes and --block are not negative");
+    result.seed = command.get<std::uint64_t>("seed");
+    result.vectors = command.flag("vectors");
+    result.weight = gram.weight;
+    result.memory = gram.memory;
+    result.threads = std::max(1, available_cores() / world.split_by_node().size());
+    return result;
+}
+
+/// What --method auto takes: all values where they fit, the leading ones otherwise or when few are wanted.
+std::string chosen_method(const driver::Command& command, const matrix::MatrixReader& reader,
+                          const svd::GramOptions& gram, int ranks, Progress& progress) {
+    const auto method = command.get<std::string>("method");
+    if (method != "auto") return method;
+    const MemoryPlan plan = svd::gram_memory_plan(reader, ranks, gram);
+    const std::int64_t columns = reader.column_count();
+    if (plan.total() > plan.cap()) {
+        progress.note(fmt::format("method: randomized (all {} values would need {} a rank)", columns,
+                                  format_bytes(static_cast<double>(plan.total()))));
+        return "randomized";
+    }
+    constexpr std::int64_t few = 16;  // of so many columns one value is wanted
+    if (command.has("dimension") && command.get<std::int64_t>("dimension") * few < columns) {
+        progress.note(fmt::format("method: randomized ({} of {} values are wanted)",
+                                  command.get<std::int64_t>("dimension"), columns));
+        return "randomized";
+    }
+    progress.note(fmt::format("method: gram (all {} values fit)", columns));
+    return "gram";
 }
 
 svd::GramOptions gram_options(const driver::Command& command, std::int64_t memory) {
     svd::GramOptions result;
+    const auto method = command.get<std::string>("method");
+    if (method != "auto" && method != "gram" && method != "randomized")
+        throw UsageError("--method is auto, gram or randomized, not {}", method);
     const auto weight = command.get<std::string>("row-weight"),
                solver = command.get<std::string>("eigensolver");
     if (weight != "uniform" && weight != "count")
         throw UsageError("--row-weight is uniform or count, not {}", weight);
     result.weight = weight == "uniform" ? matrix::RowWeight::uniform : matrix::RowWeight::count;
+    const auto precision = command.get<std::string>("precision");
+    if (precision != "double" && precision != "single")
+        throw UsageError("--precision is double or single, not {}", precision);
+    result.precision = precision == "double" ? svd::Precision::double_ : svd::Precision::single_;
     if (solver != "auto") result.eigensolver = dense::parse_eigensolver(solver);
     result.memory = memory;
     return result;
@@ -52,6 +114,13 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
 io::Recipe spectrum_recipe(const driver::Command& command, const matrix::MatrixReader& reader) {
     return {{"matrix", reader.manifest().digest.hex()},
             {"method", command.get<std::string>("method")},
+            {"dimension", command.has("dimension") ? command.get<std::int64_t>("dimension") : 0},
+            {"tolerance", command.get<double>("tolerance")},
+            {"passes", command.get<std::int64_t>("passes")},
+            {"block", command.get<std::int64_t>("block")},
+            {"seed", command.get<std::uint64_t>("seed")},
+            {"vectors", command.flag("vectors")},
+            {"precision", command.get<std::string>("precision")},
             {"row_weight", command.get<std::string>("row-weight")}};
 }
 
@@ -82,6 +151,8 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     watch_for_interrupt();
     const std::int64_t memory = driver::memory_per_rank(*command, world);
     svd::GramOptions gram;
+    svd::RandomizedOptions randomized;
+    std::string method;
     const fs::path out = command->get<std::string>("out");
     Progress progress = driver::job_progress(*command, "spectrum", world);
     io::Recipe recipe;
@@ -93,11 +164,15 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         if (world.is_root()) complete = already_complete(out, recipe, progress);
     });
     if (mpi::any(world, complete)) return exit_success;
+    randomized = randomized_options(*command, gram, world);
     progress.note(fmt::format("{} ranks, BLAS kernels {}{}", world.size(), dense::blas_kernel(),
                               dense::blas_kernel_is_fallback()
                                   ? " (a fallback: several times slower than this processor allows)"
                                   : ""));
-    svd::Spectrum spectrum = svd::gram_spectrum(world, *reader, gram, progress);
+    mpi::agree(world, [&] { method = chosen_method(*command, *reader, gram, world.size(), progress); });
+    svd::Spectrum spectrum = method == "gram"
+                                 ? svd::gram_spectrum(world, *reader, gram, progress)
+                                 : svd::randomized_spectrum(world, *reader, randomized, progress);
     mpi::agree(world, [&] {
         if (!world.is_root()) return;
         spectrum.recipe = recipe;
