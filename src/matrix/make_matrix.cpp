@@ -95,6 +95,20 @@ nlohmann::json statistics_of(const mpi::Communicator& comm, const ngrams::Counte
             {"peak_resident_bytes", mpi::all_max(comm, peak_resident_bytes())}};
 }
 
+/// What the finished files say about how well it went.
+nlohmann::json outcome_of(const Manifest& manifest, const fs::path& directory) {
+    std::int64_t written = 0;
+    for (const auto& entry : fs::directory_iterator(directory))
+        if (entry.is_regular_file()) written += static_cast<std::int64_t>(entry.file_size());
+    const auto ratio = [](std::int64_t of, std::int64_t to) {
+        return to > 0 ? static_cast<double>(of) / static_cast<double>(to) : 0.0;
+    };
+    return {{"written_bytes", written},
+            {"written_bytes_per_ngram", ratio(written, manifest.ngrams)},
+            {"merged_rows_per_context", ratio(manifest.merged_rows, manifest.contexts)},
+            {"merged_nonzeros_per_nonzero", ratio(manifest.merged_nonzeros, manifest.nonzeros)}};
+}
+
 /// One matrix of the counted corpus: the contexts before `end`.
 Manifest make_one(const mpi::Communicator& comm, const text::Corpus& corpus, const BuildOptions& options,
                   Manifest facts, ngrams::NgramCounter& counter, const ngrams::SamplePlace& end, bool last,
@@ -199,7 +213,9 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
                                             progress.seconds() - start, read);
         manifest.stages = stages_of(progress);
         mpi::agree(comm, [&] {
-            if (comm.is_root()) write_manifest(directory, manifest);
+            if (!comm.is_root()) return;
+            manifest.statistics.update(outcome_of(manifest, directory));
+            write_manifest(directory, manifest);
         });
         made.push_back(std::move(manifest));
     }
