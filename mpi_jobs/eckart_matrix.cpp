@@ -5,6 +5,7 @@
 #include "eckart/base/memory_plan.hpp"
 #include "eckart/base/provenance.hpp"
 #include "eckart/driver/command_line.hpp"
+#include "eckart/driver/corpus_options.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/io/directory_lock.hpp"
 #include "eckart/io/recipe.hpp"
@@ -30,22 +31,6 @@ namespace po = boost::program_options;
 namespace {
 
 po::options_description options() {
-    po::options_description corpus("Corpus");
-    corpus.add_options()("corpus", po::value<std::vector<std::string>>()->required()->value_name("PATH..."),
-                         "text (.txt), JSON lines (.jsonl), token files (.bin, .npy), directories")(
-        "tokenizer", po::value<std::string>()->default_value("")->value_name("FILE"),
-        "SentencePiece .model; without it text is cut to words")(
-        "vocabulary", po::value<std::int64_t>()->default_value(0)->value_name("N"),
-        "words to keep (default 32000), or the bound of the ids in token files")(
-        "token-type", po::value<std::string>()->default_value("uint16")->value_name("TYPE"),
-        "of .bin files: uint16 or uint32")("separator", po::value<std::int64_t>()->value_name("ID"),
-                                           "token that ends a document; it is in no n-gram")(
-        "documents", po::value<std::string>()->default_value("file")->value_name("WHAT"),
-        "of plain text: file or lines")("field",
-                                        po::value<std::string>()->default_value("text")->value_name("NAME"),
-                                        "of JSON lines: the text's field")(
-        "on-error", po::value<std::string>()->default_value("fail")->value_name("WHAT"),
-        "malformed documents: fail or skip");
     po::options_description counting("Counting");
     counting.add_options()("out", po::value<std::string>()->required()->value_name("DIR"),
                            "directory of the matrix")(
@@ -63,26 +48,13 @@ po::options_description options() {
         "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
         "least time between checkpoints of the spill");
     po::options_description all;
-    all.add(corpus).add(counting).add(driver::job_options());
+    all.add(driver::corpus_options()).add(counting).add(driver::job_options());
     return all;
 }
 
 text::CorpusOptions corpus_options(const driver::Command& command) {
-    const auto documents = command.get<std::string>("documents"),
-               on_error = command.get<std::string>("on-error");
-    if (documents != "file" && documents != "lines")
-        throw UsageError("--documents is file or lines, not {}", documents);
-    if (on_error != "fail" && on_error != "skip")
-        throw UsageError("--on-error is fail or skip, not {}", on_error);
-    text::CorpusOptions result;
+    text::CorpusOptions result = driver::read_corpus_options(command);
     result.order = command.get<int>("order");
-    result.tokenizer = command.get<std::string>("tokenizer");
-    result.vocabulary = command.get<std::int64_t>("vocabulary");
-    result.token_type = command.get<std::string>("token-type");
-    if (command.has("separator")) result.separator = command.get<std::int64_t>("separator");
-    result.documents = documents == "file" ? text::Documents::file : text::Documents::lines;
-    result.field = command.get<std::string>("field");
-    result.on_error = on_error == "fail" ? text::OnError::fail : text::OnError::skip;
     return result;
 }
 

@@ -29,12 +29,16 @@ struct Option {
 
 /// The one list of the options of the main job.
 constexpr std::array options{
-    Option{"Corpus", "tokenizer", "FILE", "tokenizer; without it text is cut to words", true, false, false,
-           Kind::path},
+    Option{"Corpus", "tokenizer", "FILE", ".model or tokenizer.json; without it text is cut to words", true,
+           false, false, Kind::path},
     Option{"Corpus", "vocabulary", "N", "words to keep (default 32000), or the bound of ids in token files",
            true, false, false},
     Option{"Corpus", "token-type", "TYPE", "of .bin files: uint16 (default) or uint32", true, false, false},
     Option{"Corpus", "separator", "ID", "token that ends a document; it is in no n-gram", true, false, false},
+    Option{"Corpus", "document-start", "TOKEN", "put before every document of text, e.g. <s>", true, false,
+           false},
+    Option{"Corpus", "document-end", "TOKEN", "put behind every document of text, e.g. </s>", true, false,
+           false},
     Option{"Corpus", "documents", "WHAT", "of plain text: file (default) or lines", true, false, false},
     Option{"Corpus", "field", "NAME", "of JSON lines: the text's field (default text)", true, false, false},
     Option{"Corpus", "on-error", "WHAT", "malformed documents: fail (default) or skip", true, false, false},
