@@ -292,20 +292,6 @@ Components find_components(RowBlocks& blocks, matrix::RowWeight weight, Progress
     return result;
 }
 
-ColumnSplit split_columns(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
-                          matrix::RowWeight weight, Progress& progress) {
-    RowBlocks blocks(comm, reader, 0);
-    const Components components = find_components(blocks, weight, progress);
-    ColumnSplit split;
-    split.isolated_eigenvalues = components.isolated_eigenvalues;
-    for (std::size_t column = 0; column < components.number.size(); ++column) {
-        const bool coupled = components.number[column] >= 0;
-        split.position.push_back(coupled ? static_cast<std::int32_t>(split.coupled.size()) : -1);
-        if (coupled) split.coupled.push_back(static_cast<std::int32_t>(column));
-    }
-    return split;
-}
-
 template <typename T>
 CrossProduct<T> cross_product(RowBlocks& blocks, const Components& components, matrix::RowWeight weight,
                               Progress& progress) {

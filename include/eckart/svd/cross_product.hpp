@@ -10,17 +10,6 @@
 
 namespace eckart::svd {
 
-/// The columns of W by what they need: those that occur in one-hot rows alone are eigenvalues of G = W'W
-/// already (their diagonal entry); the others, `coupled`, meet in some row.
-struct ColumnSplit {
-    std::vector<std::int32_t> coupled;         ///< compacted columns, ascending
-    std::vector<std::int32_t> position;        ///< of each column in `coupled`, or -1
-    std::vector<double> isolated_eigenvalues;  ///< one a column that is not coupled
-};
-/// Collective: each rank looks at its share of the blocks.
-ColumnSplit split_columns(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
-                          matrix::RowWeight weight, Progress& progress);
-
 /// Row blocks in one order on every rank, each read from disk by one rank, once: a rank keeps what it has
 /// read for the second look when its share fits in `keep_bytes`, and reads it again otherwise.
 class RowBlocks {
