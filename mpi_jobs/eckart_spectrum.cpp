@@ -81,6 +81,10 @@ std::string chosen_method(const driver::Command& command, const matrix::MatrixRe
                                   format_bytes(static_cast<double>(plan.total()))));
         return "randomized";
     }
+    if (command.flag("vectors")) {
+        progress.note("method: randomized (singular vectors are wanted)");
+        return "randomized";
+    }
     constexpr std::int64_t few = 16;  // of so many columns one value is wanted
     if (command.has("dimension") && command.get<std::int64_t>("dimension") * few < columns) {
         progress.note(fmt::format("method: randomized ({} of {} values are wanted)",
@@ -96,6 +100,8 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
     const auto method = command.get<std::string>("method");
     if (method != "auto" && method != "gram" && method != "randomized")
         throw UsageError("--method is auto, gram or randomized, not {}", method);
+    if (method == "gram" && command.flag("vectors"))
+        throw UsageError("--vectors goes with --method randomized: gram computes values alone");
     const auto weight = command.get<std::string>("row-weight"),
                solver = command.get<std::string>("eigensolver");
     if (weight != "uniform" && weight != "count")
