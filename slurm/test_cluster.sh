@@ -137,7 +137,7 @@ stop() {
     for file in "$root"/run/node.*.pid; do [ -e "$file" ] && end_process "$file" KILL; done
     end_process "$root/run/slurmctld.pid" TERM
     end_process "$root/run/munged.pid" TERM
-    rm -f "$root/etc/slurm.conf"
+    rm -rf "$root/etc/slurm.conf" "$root/state" "$root/spool"
 }
 
 [ $# -ge 2 ] || die "usage: test_cluster.sh start DIR [N] | stop DIR | kill DIR NODE | revive DIR NODE"
