@@ -6,14 +6,17 @@
 
 namespace {
 
-/// Prints failed checks of ranks other than 0, which have lost GoogleTest's own printer.
+/// Prints what fails on any rank (those other than 0 have lost GoogleTest's own printer), and ends the program
+/// on a failure that leaves the test: the other ranks would wait for this one until the time limit.
 class FailurePrinter : public testing::EmptyTestEventListener {
     void OnTestPartResult(const testing::TestPartResult& result) override {
         if (!result.failed()) return;
         int rank = 0;
         MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-        std::fprintf(stderr, "rank %d: %s:%d: %s\n", rank, result.file_name(), result.line_number(),
-                     result.summary());
+        const bool thrown = result.file_name() == nullptr;
+        std::fprintf(stderr, "rank %d: %s:%d: %s\n", rank, thrown ? "exception" : result.file_name(),
+                     result.line_number(), result.message());
+        if (thrown || result.fatally_failed()) MPI_Abort(MPI_COMM_WORLD, 1);
     }
 };
 
@@ -26,11 +29,9 @@ int main(int argc, char** argv) {
     testing::InitGoogleTest(&argc, argv);
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (rank != 0) {
-        auto& listeners = testing::UnitTest::GetInstance()->listeners();
-        delete listeners.Release(listeners.default_result_printer());
-        listeners.Append(new FailurePrinter);
-    }
+    auto& listeners = testing::UnitTest::GetInstance()->listeners();
+    if (rank != 0) delete listeners.Release(listeners.default_result_printer());
+    listeners.Append(new FailurePrinter);
     int failed = RUN_ALL_TESTS();
     MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
     MPI_Finalize();

@@ -12,6 +12,7 @@ namespace fs = std::filesystem;
 Checkpoints::Checkpoints(const mpi::Communicator& comm, fs::path journal, fs::path directory,
                          nlohmann::json key)
     : comm_(comm), journal_(std::move(journal)), directory_(std::move(directory)), key_(std::move(key)) {
+    comm_.barrier();  // another rank may still be taking away what an earlier one of these left
     io::make_directory(directory_);
 }
 

@@ -17,7 +17,7 @@ namespace eckart::ngrams {
 class Checkpoints {
 public:
     /// `key` says what is being made: a journal with another key, or from another number of ranks, is not
-    /// continued.
+    /// continued. Collective.
     Checkpoints(const mpi::Communicator& comm, std::filesystem::path journal, std::filesystem::path directory,
                 nlohmann::json key);
     ~Checkpoints();

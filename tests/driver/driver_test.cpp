@@ -1,0 +1,133 @@
+#include "eckart/base/error.hpp"
+#include "eckart/driver/launcher.hpp"
+#include "eckart/driver/run_directory.hpp"
+#include "eckart/driver/slurm.hpp"
+#include "eckart/driver/status.hpp"
+#include "scratch_directory.hpp"
+
+#include <fstream>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace eckart::driver {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+RunOptions parsed(std::vector<const char*> words) {
+    words.insert(words.begin(), "run");
+    return run_options_of(parse_command(static_cast<int>(words.size()), words.data(), "", "", run_options(),
+                                        corpus_positional()));
+}
+
+/// Ends, so that only what was written is there.
+RunDirectory made(const ScratchDirectory& scratch) {
+    const RunDirectory directory(scratch / "run");
+    directory.make();
+    return directory;
+}
+
+TEST(RunOptions, ReachTheStagesTheyBelongTo) {
+    const RunOptions options =
+        parsed({"/dev/null", "--order=4", "--method=gram", "--memory=1GiB", "--scratch=here"});
+    EXPECT_THAT(options.arguments_of(Stage::matrix),
+                ElementsAre("/dev/null", "--order=4",
+                            "--scratch=" + std::filesystem::absolute("here").string(), "--memory=1GiB"));
+    EXPECT_THAT(options.arguments_of(Stage::spectrum), ElementsAre("--method=gram", "--memory=1GiB"));
+    EXPECT_THAT(options.arguments_of(Stage::verify), ElementsAre("--memory=1GiB"));
+}
+
+TEST(RunOptions, SurviveTheRecord) {
+    const ScratchDirectory scratch;
+    const RunDirectory directory = made(scratch);
+    directory.save({.options = parsed({"/dev/null", "--separator=0"}), .launch = {{"ranks", 3}}});
+    const RunRecord record = directory.load();
+    EXPECT_THAT(record.options.corpus, ElementsAre("/dev/null"));
+    EXPECT_EQ(record.options.get("separator", ""), "0");
+    EXPECT_EQ(record.launch["ranks"], 3);
+}
+
+TEST(RunOptions, RefuseWhatDoesNotExist) {
+    EXPECT_THROW(parsed({}), UsageError);
+    EXPECT_THROW(parsed({"/nowhere/at/all"}), Error);
+    EXPECT_THROW(parsed({"/dev/null", "--ordr=4"}), UsageError);
+    EXPECT_THROW(parsed({"/dev/null", "--sample-contexts=1e5,all"}), UsageError);
+}
+
+TEST(Placement, SharesTheCores) {
+    const Placement one = place(1, 0, false);
+    EXPECT_EQ(one.threads, one.cores);
+    EXPECT_FALSE(one.oversubscribe);
+    const Placement many = place(1000, 0, false);
+    EXPECT_EQ(many.threads, 1);
+    EXPECT_TRUE(many.oversubscribe);
+    EXPECT_THAT(mpirun_command(many, "program", {}), Contains("--oversubscribe"));
+    EXPECT_THAT(mpirun_command(one, "program", {}), Not(Contains("--oversubscribe")));
+    EXPECT_THROW(place(-1, 0, false), UsageError);
+}
+
+TEST(Launcher, LogsAndPassesTheExitCodeOn) {
+    const ScratchDirectory scratch;
+    const Outcome outcome =
+        run_logged({"sh", "-c", "echo \"$GREETING\"; exit 75"}, {{"GREETING", "hello"}}, scratch / "log");
+    EXPECT_EQ(outcome.code, 75);
+    EXPECT_FALSE(outcome.stop_asked);
+    std::string line;
+    std::getline(std::ifstream(scratch / "log"), line);
+    EXPECT_EQ(line, "hello");
+    EXPECT_EQ(run_logged({"sh", "-c", "kill -9 $$"}, {}, scratch / "log").code, 128 + 9);
+    EXPECT_EQ(run_logged({"/no/such/program"}, {}, scratch / "log").code, 127);
+}
+
+TEST(Launcher, ForwardsAStopAsTheSignalOnWhichRanksSave) {
+    const ScratchDirectory scratch;
+    const Outcome outcome =
+        run_logged({"sh", "-c", "trap 'exit 75' USR1; kill -TERM $PPID; while :; do sleep 0.05; done"}, {},
+                   scratch / "log");
+    EXPECT_EQ(outcome.code, 75);
+    EXPECT_TRUE(outcome.stop_asked);
+}
+
+TEST(Launcher, CollectsOutput) {
+    EXPECT_EQ(output_of({"echo", "three"}), "three\n");
+    EXPECT_THROW(output_of({"sh", "-c", "echo cause >&2; exit 3"}), Error);
+}
+
+TEST(ShellText, QuotesWhatAShellWouldChange) {
+    EXPECT_EQ(shell_text({"mpirun", "-n", "2", "a b", "it's", ""}), "mpirun -n 2 'a b' 'it'\\''s' ''");
+}
+
+TEST(Template, FillsNamesAndKnowsItsOwnAt) {
+    EXPECT_EQ(filled("--signal=B:USR1@@GRACE@ user@host", {{"GRACE", "60"}}, "t"),
+              "--signal=B:USR1@60 user@host");
+    EXPECT_THROW(filled("@UNKNOWN@", {}, "t"), Error);
+}
+
+TEST(Status, FollowsTheJournal) {
+    const ScratchDirectory scratch;
+    const RunDirectory directory = made(scratch);
+    EXPECT_THROW(status_of(directory), Error);
+    directory.save({.options = parsed({"/dev/null"})});
+    EXPECT_EQ(status_of(directory)["state"], "waiting");
+    directory.append(event_now(Stage::matrix, "started"));
+    EXPECT_EQ(status_of(directory)["state"], "stopped");  // nobody holds the directory
+    directory.append(event_now(Stage::matrix, "ended", exit_success));
+    directory.append(event_now(Stage::spectrum, "started"));
+    directory.append(event_now(Stage::spectrum, "ended", exit_failure));
+    std::ofstream(directory.log_of(Stage::spectrum)) << "eckart: it did not fit (rank 1 on n2)\n";
+    const nlohmann::json status = status_of(directory);
+    EXPECT_EQ(status["state"], "failed");
+    EXPECT_EQ(status["stages"][0]["state"], "done");
+    EXPECT_EQ(status["stages"][2]["state"], "waiting");
+    EXPECT_THAT(status_text(status), HasSubstr("it did not fit"));
+    directory.append(event_now(Stage::spectrum, "ended", exit_interrupted));
+    EXPECT_EQ(status_of(directory)["state"], "stopped");
+}
+
+}  // namespace
+}  // namespace eckart::driver
