@@ -35,7 +35,9 @@ po::options_description options() {
         "eigensolver", po::value<std::string>()->default_value("auto")->value_name("NAME"),
         "of gram: two-stage (auto), elpa, lapack, scalapack")(
         "precision", po::value<std::string>()->default_value("double")->value_name("P"),
-        "of gram: double, or single for half the memory and time");
+        "of gram: double, or single for half the memory and time")(
+        "vectors", po::value<std::int64_t>()->default_value(0)->value_name("K"),
+        "keep the leading K right singular vectors");
     spectrum.add(driver::job_options());
     po::options_description randomized("Of --method randomized");
     randomized.add_options()("dimension", po::value<std::int64_t>()->value_name("K"),
@@ -46,9 +48,14 @@ po::options_description options() {
         "exactly so many passes over the matrix to build the basis; 0: until the tolerance is met")(
         "block", po::value<std::int64_t>()->default_value(0)->value_name("N"),
         "columns multiplied in a pass; 0: from the dimension")(
-        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start")(
-        "vectors", po::bool_switch(), "keep the right singular vectors");
+        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start");
     return spectrum.add(randomized);
+}
+
+std::int64_t vectors_wanted(const driver::Command& command) {
+    const auto count = command.get<std::int64_t>("vectors");
+    if (count < 0) throw UsageError("--vectors must not be negative, not {}", count);
+    return count;
 }
 
 svd::RandomizedOptions randomized_options(const driver::Command& command, const svd::GramOptions& gram,
@@ -62,7 +69,7 @@ svd::RandomizedOptions randomized_options(const driver::Command& command, const 
     result.block = command.get<std::int64_t>("block");
     if (result.passes < 0 || result.block < 0) throw UsageError("--passes and --block are not negative");
     result.seed = command.get<std::uint64_t>("seed");
-    result.vectors = command.flag("vectors");
+    result.vectors = vectors_wanted(command) > 0;
     result.weight = gram.weight;
     result.memory = gram.memory;
     result.threads = std::max(1, available_cores() / world.split_by_node().size());
@@ -81,7 +88,7 @@ std::string chosen_method(const driver::Command& command, const matrix::MatrixRe
                                   format_bytes(static_cast<double>(plan.total()))));
         return "randomized";
     }
-    if (command.flag("vectors")) {
+    if (vectors_wanted(command) > 0) {
         progress.note("method: randomized (singular vectors are wanted)");
         return "randomized";
     }
@@ -100,7 +107,7 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
     const auto method = command.get<std::string>("method");
     if (method != "auto" && method != "gram" && method != "randomized")
         throw UsageError("--method is auto, gram or randomized, not {}", method);
-    if (method == "gram" && command.flag("vectors"))
+    if (method == "gram" && vectors_wanted(command) > 0)
         throw UsageError("--vectors goes with --method randomized: gram computes values alone");
     const auto weight = command.get<std::string>("row-weight"),
                solver = command.get<std::string>("eigensolver");
@@ -125,7 +132,7 @@ io::Recipe spectrum_recipe(const driver::Command& command, const matrix::MatrixR
             {"passes", command.get<std::int64_t>("passes")},
             {"block", command.get<std::int64_t>("block")},
             {"seed", command.get<std::uint64_t>("seed")},
-            {"vectors", command.flag("vectors")},
+            {"vectors", command.get<std::int64_t>("vectors")},
             {"precision", command.get<std::string>("precision")},
             {"row_weight", command.get<std::string>("row-weight")}};
 }
@@ -181,6 +188,8 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
                                  : svd::randomized_spectrum(world, *reader, randomized, progress);
     mpi::agree(world, [&] {
         if (!world.is_root()) return;
+        spectrum.right_vectors.resize(static_cast<std::size_t>(
+            std::min(vectors_wanted(*command), spectrum.vector_count()) * spectrum.columns));
         spectrum.recipe = recipe;
         spectrum.provenance = provenance(argc, argv, world.size(), {{"blas_kernel", dense::blas_kernel()}});
         for (const Progress::Step& step : progress.steps())
