@@ -11,6 +11,12 @@
 
 namespace eckart {
 
+namespace {
+
+const std::string program_start = utc_now();
+
+}  // namespace
+
 std::string utc_now() {
     const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
     std::tm parts{};
@@ -30,7 +36,7 @@ nlohmann::json provenance(int argc, const char* const* argv, int ranks, const nl
     for (const char* word : std::span(argv, static_cast<std::size_t>(argc)))
         command += (command.empty() ? "" : " ") + std::string(word);
     nlohmann::json facts = {{"software", "eckart"}, {"version", version}, {"command", command},
-                            {"host", host_name()},  {"ranks", ranks},     {"started", utc_now()}};
+                            {"host", host_name()},  {"ranks", ranks},     {"started", program_start}};
     if (extra.is_object()) facts.update(extra);
     return facts;
 }

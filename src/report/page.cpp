@@ -137,12 +137,12 @@ std::string cards_of(const Run& run) {
     std::string cards = "<div class=\"cards\">\n";
     for (const double level : {0.5, 0.1}) {
         const InherentDimension d = run.curve.dimension_at(level);
-        cards += card(dimension_text(d), fmt::format("least dimension with a W-error of at most {}", level));
+        cards += card(dimension_text(d), fmt::format("least dimension with a W‑error of at most {}", level));
     }
     const std::int64_t d = run.curve.known() >= 1024 ? 1024 : std::min<std::int64_t>(run.curve.known(), 16);
     if (d > 0)
         cards +=
-            card(fmt::format("{:.4f}", run.curve.at(d).value), fmt::format("W-error at d = {}", grouped(d)));
+            card(fmt::format("{:.4f}", run.curve.at(d).value), fmt::format("W‑error at d = {}", grouped(d)));
     cards += card(fmt::format("{} × {}", grouped(run.manifest.contexts), grouped(run.manifest.columns)),
                   "contexts × tokens that follow one");
     return cards + "</div>\n";
@@ -190,15 +190,19 @@ std::string dimension_table(std::span<const Run> runs) {
     return table.html();
 }
 
+/// "words (Unicode Standard Annex 29), vocabulary 16,000, unknown <unk>; nothing added to documents"
 std::string tokenizer_text(const json& tokenizer) {
-    if (tokenizer.is_string()) return tokenizer.get<std::string>();
-    std::string text;
-    if (tokenizer.is_object())
-        for (const auto& [key, value] : tokenizer.items())
-            if (!value.is_structured() && key != "digest")
-                text += (text.empty() ? "" : ", ") + key + " " +
-                        (value.is_string() ? value.get<std::string>() : value.dump());
-    return text.empty() ? "–" : text;
+    const auto part = [&](const char* format, const char* key) {
+        const std::string value = tokenizer.value(key, "");
+        return value.empty() || value == "none" ? "" : fmt::format(fmt::runtime(format), value);
+    };
+    std::string text = tokenizer.value("kind", "unknown") + part(" ({})", "rule") +
+                       fmt::format(", vocabulary {}", grouped(tokenizer.value("vocabulary", 0))) +
+                       part(", unknown {}", "unknown");
+    if (!tokenizer.contains("document_start")) return text;
+    const std::string added =
+        part(" {} before each document", "document_start") + part(" {} after each document", "document_end");
+    return text + ";" + (added.empty() ? " nothing added to documents" : added);
 }
 
 std::string share_text(std::int64_t part, std::int64_t whole) {
