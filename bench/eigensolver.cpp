@@ -10,8 +10,13 @@
 #include "eckart/dense/blas_kernel.hpp"
 #include "eckart/dense/eigenvalues.hpp"
 #include "eckart/mpi/collectives.hpp"
+#ifdef ECKART_BENCH_PEERS
+#include "packaged_solvers.hpp"
+#endif
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -60,14 +65,6 @@ dense::SymmetricColumns<T> columns(const mpi::Communicator& world) {
     return matrix;
 }
 
-dense::BlockCyclicMatrix<double> tiles(const dense::ProcessGrid& grid) {
-    dense::BlockCyclicMatrix<double> matrix(grid, order(), order(), 64);
-    for (std::int64_t j = 0; j < matrix.columns().local_size(); ++j)
-        for (std::int64_t i = 0; i < matrix.rows().local_size(); ++i)
-            matrix.at(i, j) = entry(matrix.rows().global(i), matrix.columns().global(j));
-    return matrix;
-}
-
 double flops() {
     const double n = static_cast<double>(order());
     return 4.0 / 3.0 * n * n * n;
@@ -96,6 +93,16 @@ void conclude(benchmark::State& state, const mpi::Communicator& world, double se
     state.counters["times_dgemm"] = seconds / ideal_seconds(world);
 }
 
+/// The values of the first solver that ran are the measure for the others.
+void expect_same(benchmark::State& state, std::vector<double> values) {
+    static std::vector<double> first;
+    if (first.empty()) first = values;
+    double error = values.size() == first.size() ? 0 : 1;
+    for (std::size_t i = 0; i < std::min(values.size(), first.size()); ++i)
+        error = std::max(error, std::abs(values[i] - first[i]) / std::abs(first.back()));
+    state.counters["error"] = error;
+}
+
 template <typename T>
 void two_stage(benchmark::State& state) {
     const auto world = mpi::Communicator::world();
@@ -104,53 +111,71 @@ void two_stage(benchmark::State& state) {
         auto matrix = columns<T>(world);
         dense::BandMatrix band(0);
         dense::Tridiagonal tridiagonal;
+        std::vector<double> values;
         const double first = seconds_of(world, [&] { band = dense::reduce_to_band(matrix, silent); });
         const double second = seconds_of(world, [&] {
             if (world.is_root()) tridiagonal = dense::reduce_to_tridiagonal(band, available_cores());
+            world.quiet_barrier();
         });
         const double third = seconds_of(world, [&] {
-            if (world.is_root()) benchmark::DoNotOptimize(dense::eigenvalues(tridiagonal));
+            if (world.is_root()) values = dense::eigenvalues(tridiagonal);
         });
         conclude(state, world, first + second + third);
         state.counters["to_band_s"] = first;
         state.counters["to_tridiagonal_s"] = second;
         state.counters["values_s"] = third;
+        if (world.is_root()) expect_same(state, values);
     }
 }
 
-void packaged(benchmark::State& state, dense::Eigensolver solver) {
+void lapack_two_stage(benchmark::State& state) {
     const auto world = mpi::Communicator::world();
-    const dense::ProcessGrid grid(world);
     for (auto _ : state) {
-        auto matrix = tiles(grid);
+        auto matrix = columns<double>(world);
+        std::vector<double> values;
         conclude(state, world, seconds_of(world, [&] {
-                     benchmark::DoNotOptimize(dense::eigenvalues(matrix, solver, available_cores()));
+                     values = dense::eigenvalues_by_lapack(matrix, available_cores());
                  }));
+        if (world.is_root()) expect_same(state, values);
     }
 }
 
-/// What scipy and numpy call; on the first rank, with the threads of all.
-void lapack_one_stage(benchmark::State& state) {
+/// What numpy and scipy call; on the first rank, with the threads of all.
+void lapack_dsyevd(benchmark::State& state) {
     const auto world = mpi::Communicator::world();
     const int n = static_cast<int>(order());
     for (auto _ : state) {
-        const double seconds = seconds_of(world, [&] {
-            if (!world.is_root()) return;
-            std::vector<double> a(static_cast<std::size_t>(order() * order())),
-                w(static_cast<std::size_t>(n));
-            for (std::int64_t j = 0; j < n; ++j)
-                for (std::int64_t i = j; i < n; ++i) a[static_cast<std::size_t>(j * n + i)] = entry(i, j);
-            const int lwork = 2 * n + 1 + 256 * n, liwork = 16;
-            std::vector<double> work(static_cast<std::size_t>(lwork));
-            std::vector<int> iwork(liwork);
-            int info = 0;
-            dense::set_blas_threads(available_cores());
-            dsyevd_("N", "L", &n, a.data(), &n, w.data(), work.data(), &lwork, iwork.data(), &liwork, &info);
-            dense::set_blas_threads(1);
-        });
-        conclude(state, world, seconds);
+        const auto size = static_cast<std::size_t>(world.is_root() ? n : 0);
+        std::vector<double> a(size * size), w(size);
+        for (std::int64_t j = 0; j < static_cast<std::int64_t>(size); ++j)
+            for (std::int64_t i = j; i < n; ++i) a[static_cast<std::size_t>(j * n + i)] = entry(i, j);
+        const int lwork = 2 * n + 1 + 256 * n, liwork = 16;
+        std::vector<double> work(static_cast<std::size_t>(lwork));
+        std::vector<int> iwork(liwork);
+        int info = 0;
+        conclude(state, world, seconds_of(world, [&] {
+                     if (world.is_root()) {
+                         const dense::BlasThreads all(available_cores());
+                         dsyevd_("N", "L", &n, a.data(), &n, w.data(), work.data(), &lwork, iwork.data(),
+                                 &liwork, &info);
+                     }
+                     world.quiet_barrier();
+                 }));
+        if (world.is_root()) expect_same(state, w);
     }
 }
+
+#ifdef ECKART_BENCH_PEERS
+void packaged(benchmark::State& state, std::vector<double> (bench::TiledMatrix::*solve)()) {
+    const auto world = mpi::Communicator::world();
+    for (auto _ : state) {
+        bench::TiledMatrix matrix(world, static_cast<int>(order()), entry);
+        std::vector<double> values;
+        conclude(state, world, seconds_of(world, [&] { values = (matrix.*solve)(); }));
+        expect_same(state, values);
+    }
+}
+#endif
 
 class Silence : public benchmark::BenchmarkReporter {
     bool ReportContext(const Context&) override { return true; }
@@ -170,10 +195,15 @@ int main(int argc, char** argv) {
         };
         add("two_stage", two_stage<double>);
         add("two_stage_single", two_stage<float>);
-        for (const auto solver :
-             {dense::Eigensolver::elpa, dense::Eigensolver::lapack, dense::Eigensolver::scalapack})
-            add(dense::name_of(solver), [solver](benchmark::State& state) { packaged(state, solver); });
-        add("lapack_dsyevd", lapack_one_stage);
+        add("lapack_two_stage", lapack_two_stage);
+        add("lapack_dsyevd", lapack_dsyevd);
+#ifdef ECKART_BENCH_PEERS
+        const auto add_packaged = [&](const std::string& name, auto solve) {
+            add(name, [solve](benchmark::State& state) { packaged(state, solve); });
+        };
+        add_packaged("elpa", &bench::TiledMatrix::by_elpa);
+        add_packaged("scalapack_pdsyevr", &bench::TiledMatrix::by_scalapack);
+#endif
         benchmark::Initialize(&argc, argv);
         Silence silence;
         if (world.is_root())

@@ -1,5 +1,4 @@
-# Everything Eckart links, under one kind of name. Debian's scalapack-config.cmake points at a file that the
-# package does not hold, so ScaLAPACK and the smaller C libraries come through pkg-config.
+# Everything Eckart links, under one kind of name.
 set(MPI_CXX_SKIP_MPICXX ON)
 set(CMAKE_THREAD_PREFER_PTHREAD ON)
 find_package(Threads REQUIRED)
@@ -28,12 +27,3 @@ eckart_pkg(icu icu-uc)
 eckart_pkg(pcre2 libpcre2-8)
 eckart_pkg(hwy libhwy-contrib)
 eckart_pkg(hwy_core libhwy)
-
-# ScaLAPACK's own .pc file also names the generic BLAS and LAPACK; one OpenBLAS must serve all, so only the
-# library itself is taken and OpenBLAS stands first.
-find_library(SCALAPACK_LIBRARY scalapack-openmpi REQUIRED)
-add_library(eckart::scalapack INTERFACE IMPORTED GLOBAL)
-target_link_libraries(eckart::scalapack INTERFACE eckart::openblas ${SCALAPACK_LIBRARY})
-find_library(ELPA_LIBRARY elpa REQUIRED)
-add_library(eckart::elpa INTERFACE IMPORTED GLOBAL)
-target_link_libraries(eckart::elpa INTERFACE ${ELPA_LIBRARY} eckart::scalapack)

@@ -8,6 +8,8 @@
 #include "eckart/io/recipe.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
+#include "eckart/svd/gram_checkpoint.hpp"
+#include "eckart/svd/gram_forecast.hpp"
 #include "eckart/svd/gram_spectrum.hpp"
 #include "eckart/svd/randomized_spectrum.hpp"
 
@@ -33,11 +35,14 @@ po::options_description options() {
         "row-weight", po::value<std::string>()->default_value("uniform")->value_name("HOW"),
         "uniform: every context once; count: by its share of the n-grams")(
         "eigensolver", po::value<std::string>()->default_value("auto")->value_name("NAME"),
-        "of gram: two-stage (auto), elpa, lapack, scalapack")(
+        "of gram: two-stage (auto), or lapack to hold it against")(
         "precision", po::value<std::string>()->default_value("double")->value_name("P"),
         "of gram: double, or single for half the memory and time")(
+        "no-checkpoint", po::bool_switch(),
+        "of gram: do not keep the cross product beside the spectrum while it is solved")(
         "vectors", po::value<std::int64_t>()->default_value(0)->value_name("K"),
         "keep the leading K right singular vectors");
+    spectrum.add_options()("dry-run", po::bool_switch(), "say what it would take, and stop");
     spectrum.add(driver::job_options());
     po::options_description randomized("Of --method randomized");
     randomized.add_options()("dimension", po::value<std::int64_t>()->value_name("K"),
@@ -88,10 +93,6 @@ std::string chosen_method(const driver::Command& command, const matrix::MatrixRe
                                   format_bytes(static_cast<double>(plan.total()))));
         return "randomized";
     }
-    if (vectors_wanted(command) > 0) {
-        progress.note("method: randomized (singular vectors are wanted)");
-        return "randomized";
-    }
     constexpr std::int64_t few = 16;  // of so many columns one value is wanted
     if (command.has("dimension") && command.get<std::int64_t>("dimension") * few < columns) {
         progress.note(fmt::format("method: randomized ({} of {} values are wanted)",
@@ -107,8 +108,6 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
     const auto method = command.get<std::string>("method");
     if (method != "auto" && method != "gram" && method != "randomized")
         throw UsageError("--method is auto, gram or randomized, not {}", method);
-    if (method == "gram" && vectors_wanted(command) > 0)
-        throw UsageError("--vectors goes with --method randomized: gram computes values alone");
     const auto weight = command.get<std::string>("row-weight"),
                solver = command.get<std::string>("eigensolver");
     if (weight != "uniform" && weight != "count")
@@ -119,6 +118,12 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
         throw UsageError("--precision is double or single, not {}", precision);
     result.precision = precision == "double" ? svd::Precision::double_ : svd::Precision::single_;
     if (solver != "auto") result.eigensolver = dense::parse_eigensolver(solver);
+    result.vectors = vectors_wanted(command);
+    if (!command.flag("no-checkpoint"))
+        result.checkpoint = command.get<std::string>("out") + ".cross-product";
+    if (method == "gram" && result.vectors > 0 &&
+        (result.checkpoint.empty() || result.eigensolver != dense::Eigensolver::two_stage))
+        throw UsageError("--vectors goes with --eigensolver two-stage and with a checkpoint");
     result.memory = memory;
     return result;
 }
@@ -174,7 +179,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         gram = gram_options(*command, memory);
         reader.emplace(command->get<std::string>("matrix"));
         recipe = spectrum_recipe(*command, *reader);
-        if (world.is_root()) complete = already_complete(out, recipe, progress);
+        if (world.is_root() && !command->flag("dry-run")) complete = already_complete(out, recipe, progress);
     });
     if (mpi::any(world, complete)) return exit_success;
     randomized = randomized_options(*command, gram, world);
@@ -183,6 +188,14 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
                                   ? " (a fallback: several times slower than this processor allows)"
                                   : ""));
     mpi::agree(world, [&] { method = chosen_method(*command, *reader, gram, world.size(), progress); });
+    if (command->flag("dry-run")) {
+        const std::string forecast =
+            method == "gram"
+                ? svd::gram_forecast(world, *reader, gram)
+                : svd::randomized_memory_plan(*reader, world.size(), randomized).describe() + "\n";
+        if (world.is_root()) std::cout << forecast;
+        return exit_success;
+    }
     svd::Spectrum spectrum = method == "gram"
                                  ? svd::gram_spectrum(world, *reader, gram, progress)
                                  : svd::randomized_spectrum(world, *reader, randomized, progress);
@@ -196,6 +209,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
             spectrum.stages.push_back(
                 {{"name", step.name}, {"seconds", step.seconds}, {"peak_bytes", step.peak_bytes}});
         svd::write_spectrum(out, spectrum);
+        if (method == "gram" && !gram.checkpoint.empty()) svd::remove_gram_checkpoint(gram.checkpoint);
     });
     progress.note(fmt::format("{} singular values, sigma_1 = {:.6g}, floor {:.2g}: {}", spectrum.size(),
                               spectrum.size() > 0 ? spectrum.sigma(0) : 0.0, spectrum.floor, out.string()));

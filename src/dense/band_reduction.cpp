@@ -93,6 +93,15 @@ private:
             column[c] = T(1);
             std::fill_n(t.data + c * band + c + 1, band - c - 1, T(0));
         }
+        keep_reflectors(panel, v, t);
+    }
+    /// Leaves the panel's reflectors in the matrix, where R was: V below the diagonal, T on and above it.
+    void keep_reflectors(View<T> panel, View<const T> v, View<const T> t) {
+        for (std::int64_t c = 0; c < band; ++c) {
+            T* column = panel.data + c * panel.leading + band;
+            std::copy_n(t.data + c * t.leading, c + 1, column);
+            std::copy_n(v.data + c * v.leading + c + 1, v.rows - c - 1, column + c + 1);
+        }
     }
     void finish(std::int64_t j) { updated_panel(j); }
 
@@ -163,7 +172,67 @@ private:
     std::vector<T> scratch_;
 };
 
+/// The reflectors that the reduction left in the panel at column j, on every rank: V and T.
+template <typename T>
+class KeptPanel {
+public:
+    explicit KeptPanel(const SymmetricColumns<T>& reduced)
+        : a_(reduced),
+          received_(static_cast<std::size_t>(a_.padded_size() * band)),
+          v_(received_.size()),
+          t_(static_cast<std::size_t>(band * band)) {}
+
+    /// Collective.
+    void receive(std::int64_t j) {
+        const std::int64_t rows = a_.padded_size() - j - band;
+        const int owner = a_.owner(a_.block_of(j));
+        for (std::int64_t c = 0; c < band && a_.comm().rank() == owner; ++c)
+            std::copy_n(a_.at(j + band, j + c), rows, received_.data() + c * rows);
+        mpi::broadcast(a_.comm(), std::span(received_).first(static_cast<std::size_t>(rows * band)), owner);
+        std::fill(t_.begin(), t_.end(), 0.0);
+        for (std::int64_t c = 0; c < band; ++c) {
+            const T* from = received_.data() + c * rows;
+            double* to = v_.data() + c * rows;
+            std::copy_n(from, c + 1, t_.data() + c * band);
+            std::fill_n(to, c, 0.0);
+            to[c] = 1;
+            std::copy_n(from + c + 1, rows - c - 1, to + c + 1);
+        }
+        rows_ = rows;
+    }
+    View<const double> vectors() const { return {v_.data(), rows_, band, rows_}; }
+    View<const double> triangle() const { return {t_.data(), band, band, band}; }
+
+private:
+    static constexpr std::int64_t band = SymmetricColumns<T>::band;
+    const SymmetricColumns<T>& a_;
+    std::int64_t rows_ = 0;
+    std::vector<T> received_;
+    std::vector<double> v_;
+    std::vector<double> t_;
+};
+
 }  // namespace
+
+template <typename T>
+void apply_reflectors(const SymmetricColumns<T>& reduced, std::vector<double>& x) {
+    constexpr std::int64_t band = SymmetricColumns<T>::band;
+    const std::int64_t n = reduced.padded_size(), columns = static_cast<std::int64_t>(x.size()) / n;
+    const View<double> all{x.data(), n, columns, n};
+    std::vector<double> products(static_cast<std::size_t>(2 * band * columns));
+    const View<double> vx{products.data(), band, columns, band},
+        tvx{products.data() + band * columns, band, columns, band};
+    KeptPanel<T> panel(reduced);
+    for (std::int64_t j = n - 2 * band; j >= 0; j -= band) {
+        panel.receive(j);
+        const View<double> part = all.part(j + band, 0, n - j - band, columns);
+        multiply(1.0, Op::transposed, panel.vectors(), Op::plain, part, 0.0, vx);
+        multiply(1.0, Op::plain, panel.triangle(), Op::plain, vx, 0.0, tvx);
+        multiply(-1.0, Op::plain, panel.vectors(), Op::plain, tvx, 1.0, part);
+    }
+}
+template void apply_reflectors(const SymmetricColumns<double>&, std::vector<double>&);
+template void apply_reflectors(const SymmetricColumns<float>&, std::vector<double>&);
 
 template <typename T>
 BandMatrix reduce_to_band(SymmetricColumns<T>& matrix, Progress& progress) {

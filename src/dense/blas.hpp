@@ -2,6 +2,7 @@
 
 #include "eckart/base/error.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 // The BLAS and LAPACK routines of one rank, in both precisions under one name, with 64-bit sizes.
@@ -14,6 +15,14 @@ void sgemm_(const char* transa, const char* transb, const int* m, const int* n, 
             const float* beta, float* c, const int* ldc);
 void dgeqrt3_(const int* m, const int* n, double* a, const int* lda, double* t, const int* ldt, int* info);
 void sgeqrt3_(const int* m, const int* n, float* a, const int* lda, float* t, const int* ldt, int* info);
+void dlarft_(const char* direct, const char* storev, const int* n, const int* k, const double* v,
+             const int* ldv, const double* tau, double* t, const int* ldt);
+void dstemr_(const char* jobz, const char* range, const int* n, double* d, double* e, const double* vl,
+             const double* vu, const int* il, const int* iu, int* m, double* w, double* z, const int* ldz,
+             const int* nzc, int* isuppz, int* tryrac, double* work, const int* lwork, int* iwork,
+             const int* liwork, int* info);
+void dsyevd_2stage_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+                    double* work, const int* lwork, int* iwork, const int* liwork, int* info);
 void dsterf_(const int* n, double* d, double* e, int* info);
 }
 
@@ -71,6 +80,14 @@ inline void qr(View<float> a, View<float> t) {
     int info = 0;
     sgeqrt3_(&m, &n, a.data, &lda, t.data, &ldt, &info);
     require(info == 0, "sgeqrt3 failed with INFO {}", info);
+}
+
+/// The upper triangle T for which the product of the reflectors of V's columns is I - V T V'; zeros below it.
+inline void triangle(View<const double> v, View<double> t, const double* taus) {
+    const int n = narrow<int>(v.rows), k = narrow<int>(v.columns), ldv = narrow<int>(v.leading),
+              ldt = narrow<int>(t.leading);
+    for (std::int64_t j = 0; j < t.columns; ++j) std::fill_n(t.data + j * t.leading, t.rows, 0.0);
+    dlarft_("F", "C", &n, &k, v.data, &ldv, taus, t.data, &ldt);
 }
 
 }  // namespace eckart::dense

@@ -6,6 +6,7 @@
 
 extern "C" {
 char* openblas_get_corename(void);
+int openblas_get_num_threads(void);
 void openblas_set_num_threads(int);
 }
 
@@ -43,8 +44,11 @@ void ensure_blas_kernel(char** argv) {
     execv("/proc/self/exe", argv);  // returns only when it fails: then the fallback is reported by the job
 }
 
-void set_blas_threads(int threads) {
+BlasThreads::BlasThreads(int threads) : before_(openblas_get_num_threads()) {
     openblas_set_num_threads(threads);
+}
+BlasThreads::~BlasThreads() {
+    openblas_set_num_threads(before_);
 }
 
 }  // namespace eckart::dense

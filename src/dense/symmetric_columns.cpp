@@ -2,8 +2,10 @@
 
 #include "blas.hpp"
 #include "eckart/base/error.hpp"
+#include "eckart/mpi/agree.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace eckart::dense {
 
@@ -65,6 +67,38 @@ void add_products(SymmetricColumns<T>& a, const std::vector<T>& panel, std::int6
 }
 template void add_products(SymmetricColumns<double>&, const std::vector<double>&, std::int64_t);
 template void add_products(SymmetricColumns<float>&, const std::vector<float>&, std::int64_t);
+
+template <typename T>
+void add_strip_product(std::vector<T> strip, std::int64_t first, const SmallMatrix& x, SmallMatrix& y) {
+    const std::int64_t leading = static_cast<std::int64_t>(strip.size()) / band, rows = x.rows() - first,
+                       width = std::min(band, rows), count = x.columns();
+    for (std::int64_t j = 0; j < width; ++j)
+        for (std::int64_t i = 0; i < j; ++i)
+            strip[static_cast<std::size_t>(j * leading + i)] =
+                strip[static_cast<std::size_t>(i * leading + j)];
+    const std::vector<double> values(strip.begin(), strip.end());
+    const View<const double> whole{values.data(), rows, width, leading},
+        xs{x.data(), x.rows(), count, x.rows()};
+    const View<double> ys{y.data(), x.rows(), count, x.rows()};
+    multiply(1.0, Op::plain, whole, Op::plain, xs.part(first, 0, width, count), 1.0,
+             ys.part(first, 0, rows, count));
+    if (rows > width)
+        multiply(1.0, Op::transposed, whole.part(width, 0, rows - width, width), Op::plain,
+                 xs.part(first + width, 0, rows - width, count), 1.0, ys.part(first, 0, width, count));
+}
+template void add_strip_product(std::vector<double>, std::int64_t, const SmallMatrix&, SmallMatrix&);
+template void add_strip_product(std::vector<float>, std::int64_t, const SmallMatrix&, SmallMatrix&);
+
+template <typename T>
+void require_finite(const SymmetricColumns<T>& matrix) {
+    bool bad = false;
+    for (std::int64_t block = 0; block < matrix.block_count(); ++block)
+        for (const T x : matrix.storage(block)) bad = bad || !std::isfinite(x);
+    if (mpi::any(matrix.comm(), bad))
+        throw mpi::SharedError<Error>("the matrix of an eigenvalue problem holds a value that is not finite");
+}
+template void require_finite(const SymmetricColumns<double>&);
+template void require_finite(const SymmetricColumns<float>&);
 
 std::int64_t symmetric_columns_bytes(std::int64_t size, int ranks, std::int64_t element_bytes) {
     const std::int64_t padded = round_up(size, band), width = good_width(padded, ranks);

@@ -419,7 +419,7 @@ Sample sample_vectors(const fs::path& path, std::int64_t columns) {
         if (!sample.numbers.empty() && sample.numbers.back() == number) continue;
         sample.numbers.push_back(number);
         sample.vectors.emplace_back(static_cast<std::size_t>(columns));
-        file.read_part("right_vectors", number, std::span(sample.vectors.back()));
+        file.read_part("right_vectors", number * columns, std::span(sample.vectors.back()));
     }
     return sample;
 }

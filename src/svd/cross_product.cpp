@@ -213,20 +213,6 @@ void add_local(LocalComponent& gram, const Rows<T>& rows, std::int64_t begin, st
 }
 
 template <typename T>
-CrossProduct<T> zero(const mpi::Communicator& comm, const Components& components) {
-    CrossProduct<T> gram;
-    for (const std::int64_t size : components.sizes) {
-        if (size > local_order) {
-            gram.large.emplace_back(comm, size);
-            continue;
-        }
-        const bool mine = static_cast<int>(gram.small.size()) % comm.size() == comm.rank();
-        gram.small.push_back({size, std::vector<double>(mine ? static_cast<std::size_t>(size * size) : 0)});
-    }
-    return gram;
-}
-
-template <typename T>
 void add_block(CrossProduct<T>& gram, std::vector<Accumulator<T>>& accumulators, const CsrBlock& block,
                const Components& components, const matrix::MatrixReader& reader, matrix::RowWeight weight) {
     const Rows<T> rows(block, components);
@@ -293,9 +279,25 @@ Components find_components(RowBlocks& blocks, matrix::RowWeight weight, Progress
 }
 
 template <typename T>
+CrossProduct<T> zero_cross_product(const mpi::Communicator& comm, const Components& components) {
+    CrossProduct<T> gram;
+    for (const std::int64_t size : components.sizes) {
+        if (size > local_order) {
+            gram.large.emplace_back(comm, size);
+            continue;
+        }
+        const bool mine = static_cast<int>(gram.small.size()) % comm.size() == comm.rank();
+        gram.small.push_back({size, std::vector<double>(mine ? static_cast<std::size_t>(size * size) : 0)});
+    }
+    return gram;
+}
+template CrossProduct<double> zero_cross_product(const mpi::Communicator&, const Components&);
+template CrossProduct<float> zero_cross_product(const mpi::Communicator&, const Components&);
+
+template <typename T>
 CrossProduct<T> cross_product(RowBlocks& blocks, const Components& components, matrix::RowWeight weight,
                               Progress& progress) {
-    CrossProduct<T> gram = zero<T>(blocks.comm(), components);
+    CrossProduct<T> gram = zero_cross_product<T>(blocks.comm(), components);
     std::vector<Accumulator<T>> accumulators(gram.large.begin(), gram.large.end());
     progress.begin("forming the cross product", blocks.nonzeros(), " non-zeros");
     std::int64_t done = 0;

@@ -102,6 +102,7 @@ Spectrum read_contents(const io::Hdf5File& file, Vectors vectors) {
             "{}: the spectrum is not the one that was written (its digest differs)", file.path().string());
     if (vectors == Vectors::skip || !file.exists("right_vectors")) return s;
     s.right_vectors = file.read<double>("right_vectors");
+    s.backward_error = file.attribute<double>("right_vectors", "backward_error");
     require(file.text_attribute("right_vectors", "digest") ==
                 digest_of(std::span<const double>(s.right_vectors)).hex(),
             "{}: the vectors are not those that were written (their digest differs)", file.path().string());
@@ -148,6 +149,7 @@ void write_spectrum(const std::filesystem::path& path, const Spectrum& spectrum)
         file.write("right_vectors", spectrum.right_vectors, {spectrum.vector_count(), spectrum.columns});
         file.set_attribute("right_vectors", "digest",
                            digest_of(std::span<const double>(spectrum.right_vectors)).hex());
+        file.set_attribute("right_vectors", "backward_error", spectrum.backward_error);
     }
     file.set_attribute("/", "digest", digest_of_contents(spectrum, sigma));
     file.close();

@@ -1,12 +1,13 @@
+#include "eckart/base/error.hpp"
 #include "eckart/base/random.hpp"
-#include "eckart/dense/band_matrix.hpp"
-#include "eckart/dense/band_reduction.hpp"
 #include "eckart/dense/eigenvalues.hpp"
 #include "eckart/dense/symmetric_columns.hpp"
+#include "eckart/dense/two_stage.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -37,14 +38,18 @@ template <typename T>
 std::vector<double> in_two_stages(std::int64_t size, std::int64_t width, const Entry& entry, int threads) {
     const auto world = mpi::Communicator::world();
     auto matrix = spread<T>(world, size, width, entry);
-    Progress progress = Progress::silent();
-    BandMatrix band = reduce_to_band(matrix, progress);
-    return eigenvalues(reduce_to_tridiagonal(band, threads));
+    Progress silent = Progress::silent();
+    return TwoStage<T>(matrix, TwoStage<T>::Vectors::never, threads, silent).values();
 }
 
 double random_entry(std::int64_t i, std::int64_t j) {
     static const CounterRandom random(7);
     return random.gaussian(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(j));
+}
+
+/// The same, positive definite, as cross products are.
+double positive_entry(std::int64_t i, std::int64_t j) {
+    return random_entry(i, j) + (i == j ? 60 : 0);
 }
 
 void expect_equal(const std::vector<double>& found, const std::vector<double>& wanted, double relative) {
@@ -103,6 +108,63 @@ TEST(TwoStageTest, ZeroIdentityAndRankOne) {
     expect_equal(in_two_stages<double>(
                      150, 0, [](auto, auto) { return 1.0; }, 1),
                  wanted, 1e-14);
+}
+
+/// A V = V L and V'V = 1 for the leading vectors, with A written out.
+template <typename T>
+void expect_vectors(std::int64_t size, std::int64_t count, const Entry& entry, double slack) {
+    const auto world = mpi::Communicator::world();
+    auto matrix = spread<T>(world, size, 0, entry);
+    SmallMatrix whole(size, size);
+    for (std::int64_t j = 0; j < size; ++j)
+        for (std::int64_t i = j; i < size; ++i) whole.at(i, j) = whole.at(j, i) = entry(i, j);
+    Progress silent = Progress::silent();
+    TwoStage<T> solver(matrix, TwoStage<T>::Vectors::later, 2, silent);
+    const std::vector<double>& values = solver.values();
+    const double largest = std::max({std::abs(values.front()), std::abs(values.back()), 1e-300});
+    const SmallMatrix v = solver.leading_vectors(count, silent), av = product(whole, v),
+                      vv = transposed_product(v, v);
+    for (std::int64_t k = 0; k < count; ++k) {
+        const double lambda = values[static_cast<std::size_t>(size - 1 - k)];
+        for (std::int64_t i = 0; i < size; ++i)
+            ASSERT_NEAR(av.at(i, k), lambda * v.at(i, k), slack * largest) << size << ": vector " << k;
+        for (std::int64_t i = 0; i < count; ++i) ASSERT_NEAR(vv.at(i, k), i == k ? 1 : 0, slack) << size;
+    }
+}
+
+TEST(TwoStageTest, LeadingVectorsSolveTheProblem) {
+    for (const std::int64_t size : {1, 2, 3, 64, 65, 66, 129, 200, 333}) {
+        expect_vectors<double>(size, size, positive_entry, 1e-12);
+        expect_vectors<double>(size, (size + 2) / 3, positive_entry, 1e-12);
+    }
+    expect_vectors<float>(200, 50, positive_entry, 1e-4);
+}
+
+TEST(TwoStageTest, VectorsOfRepeatedValuesAreOrthonormal) {
+    expect_vectors<double>(
+        150, 150, [](auto i, auto j) { return i == j ? 1.0 + static_cast<double>(i % 2) : 0.0; }, 1e-13);
+    expect_vectors<double>(
+        150, 150, [](auto, auto) { return 1.0; }, 1e-13);
+    expect_vectors<double>(
+        150, 40, [](auto, auto) { return 0.0; }, 1e-13);
+}
+
+TEST(TwoStageTest, AValueThatIsNotFiniteIsAnError) {
+    const auto world = mpi::Communicator::world();
+    Progress silent = Progress::silent();
+    for (const double bad :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+        const Entry entry = [&](auto i, auto j) { return i == 150 && j == 100 ? bad : 1.0; };
+        auto matrix = spread<double>(world, 200, 0, entry), again = spread<double>(world, 200, 0, entry);
+        EXPECT_THROW(TwoStage<double>(matrix, TwoStage<double>::Vectors::never, 1, silent), Error);
+        EXPECT_THROW(eigenvalues_by_lapack(again, 1), Error);
+    }
+}
+
+TEST(TwoStageTest, LapackOnOneRankFindsTheSame) {
+    const auto world = mpi::Communicator::world();
+    auto matrix = spread<double>(world, 333, 64, random_entry);
+    expect_equal(eigenvalues_by_lapack(matrix, 2), in_two_stages<double>(333, 64, random_entry, 1), 1e-13);
 }
 
 TEST(TwoStageTest, SinglePrecisionKeepsItsDigits) {

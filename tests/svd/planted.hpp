@@ -43,6 +43,8 @@ public:
         contexts_ += multiplicity;
         gram.at(column, column) += static_cast<double>(multiplicity);
     }
+    /// The manifest will say one context too many.
+    void lose_a_context() { ++contexts_; }
     /// Writes it; every rank opens it.
     matrix::MatrixReader open() {
         end_block();

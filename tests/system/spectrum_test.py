@@ -1,12 +1,16 @@
 """Text to spectrum against brute force, on every rank count, and values worked out by hand."""
 import json
+import os
+import signal
+import subprocess
+import time
 import unittest
 
 import h5py
 import numpy as np
 import scipy.sparse
 
-from oracle import RANKS, Matrix, ProgramTest, write_tokens, zipf_documents
+from oracle import BIN, RANKS, Matrix, ProgramTest, launch, succeed, spectrum_of, write_tokens, zipf_documents
 
 
 def root(*squares):
@@ -148,6 +152,86 @@ class Files(ProgramTest):
         times = self.times()
         self.run_stages(corpus, self.path / "run", "--separator", 0, "--order", 3)
         self.assertEqual(times, self.times())
+
+
+class Gram(ProgramTest):
+    """What --method gram does besides the values."""
+
+    def matrix(self, documents, *options):
+        corpus = write_tokens(self.path / "corpus.bin", documents, kind="<u4" if "uint32" in options else "<u2")
+        succeed("eckart-matrix", corpus, "--out", self.path / "matrix", "--separator", 0, "--order", 2, *options)
+        return self.path / "matrix"
+
+    def spectrum(self, *options, ranks=1):
+        out = self.path / "spectrum.h5"
+        out.unlink(missing_ok=True)
+        done = succeed("eckart-spectrum", self.path / "matrix", "--out", out, "--method", "gram", *options, ranks=ranks)
+        return spectrum_of(out), done.stderr
+
+    def test_vectors(self):
+        truth = Matrix(CORPORA["trigrams"][0], 2)
+        self.matrix(CORPORA["trigrams"][0])
+        for ranks, precision, slack in ((1, "double", 1e-12), (3, "double", 1e-12), (2, "single", 1e-4)):
+            with self.subTest(ranks=ranks, precision=precision):
+                spectrum, _ = self.spectrum("--vectors", 20, "--precision", precision, ranks=ranks)
+                with h5py.File(self.path / "spectrum.h5") as file:
+                    vectors, error = file["right_vectors"][:], file["right_vectors"].attrs["backward_error"]
+                    self.assertEqual(file["token_ids"][:].tolist(), truth.tokens)
+                self.assertEqual(vectors.shape, (20, len(truth.tokens)))
+                residual = vectors @ (truth.dense.T @ truth.dense) - spectrum["lambda"][:20, None] * vectors
+                self.assertLess(np.abs(residual).max(), slack * spectrum["lambda"][0])
+                self.assertLess(np.abs(vectors @ vectors.T - np.eye(20)).max(), slack)
+                self.assertTrue(0 < error < slack)
+                succeed("eckart-verify", self.path / "matrix", self.path / "spectrum.h5", ranks=ranks)
+
+    def test_single_precision_holds_its_bounds(self):
+        documents, order = CORPORA["flat vocabulary"]
+        truth = Matrix(documents, order)
+        self.matrix(documents)
+        double, _ = self.spectrum()
+        single, _ = self.spectrum("--precision", "single", ranks=2)
+        for spectrum in (double, single):
+            self.assertTrue((spectrum["lambda_lower"] <= truth.sigma ** 2 + 1e-13 * truth.sigma[0] ** 2).all())
+            self.assertTrue((spectrum["lambda_upper"] >= truth.sigma ** 2 - 1e-13 * truth.sigma[0] ** 2).all())
+        self.assertGreater(single["floor"], 1e3 * double["floor"])
+        np.testing.assert_allclose(single["lambda"], double["lambda"], atol=1e-6 * double["lambda"][0], rtol=0)
+
+    def test_killed_in_the_eigensolver_it_does_not_read_the_matrix_again(self):
+        self.matrix(zipf_documents(5, 100, 3000, 4000, exponent=1.05))
+        whole, _ = self.spectrum("--no-checkpoint")
+        out, kept = self.path / "spectrum.h5", self.path / "spectrum.h5.cross-product"
+        self.assertFalse(kept.exists())
+        self.assertGreater(len(whole["sigma"]), 2000)  # long enough for the kill to come in time
+        out.unlink()
+        process = subprocess.Popen([BIN / "eckart-spectrum", self.path / "matrix", "--out", out, "--method", "gram"],
+                                   stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (kept / "manifest.json").exists():
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        self.assertTrue((kept / "manifest.json").exists())
+        self.assertFalse(out.exists())
+        for path in (self.path / "matrix").glob("blocks-*.h5"):
+            path.write_bytes(b"")
+        again, said = self.spectrum("--vectors", 3, ranks=3)
+        self.assertIn("reading the cross product from", said)
+        np.testing.assert_allclose(again["sigma"] ** 2, whole["sigma"] ** 2, atol=1e-13 * whole["sigma"][0] ** 2)
+        self.assertFalse(kept.exists())
+
+    def test_a_million_columns_of_one_hot_rows_need_no_solver(self):
+        """A walk over a million tokens: every context has one successor, so W is a permutation."""
+        self.matrix([range(1, 1_000_001)], "--token-type", "uint32", "--vocabulary", 1_000_001)
+        spectrum, said = self.spectrum(ranks=2)
+        self.assertEqual(len(spectrum["sigma"]), 999_999)
+        self.assertTrue((spectrum["sigma"] == 1).all())
+        self.assertNotIn("two-stage)", said)
+
+    def test_usage(self):
+        self.matrix(CORPORA["trigrams"][0])
+        for options, words in ((["--vectors", -1], ["--vectors"]), (["--eigensolver", "elpa"], ["two-stage", "elpa"]),
+                               (["--vectors", 2, "--no-checkpoint"], ["checkpoint"])):
+            done = launch("eckart-spectrum", self.path / "matrix", "--out", self.path / "s.h5", "--method", "gram", *options)
+            self.assert_one_line(done, 2, *words)
 
 
 if __name__ == "__main__":

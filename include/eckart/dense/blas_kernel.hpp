@@ -12,7 +12,15 @@ void ensure_blas_kernel(char** argv);
 std::string blas_kernel();
 /// A fallback that could not be mended: worth a warning.
 bool blas_kernel_is_fallback();
-/// Threads that BLAS calls of this process use from now on.
-void set_blas_threads(int threads);
+/// BLAS calls of this process use so many threads while it lives.
+class BlasThreads {
+public:
+    explicit BlasThreads(int threads);
+    ~BlasThreads();
+    BlasThreads(BlasThreads&&) = delete;
+
+private:
+    int before_;
+};
 
 }  // namespace eckart::dense

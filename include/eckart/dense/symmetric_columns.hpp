@@ -1,5 +1,6 @@
 #pragma once
 
+#include "eckart/dense/tall_matrix.hpp"
 #include "eckart/mpi/communicator.hpp"
 
 #include <cstdint>
@@ -63,6 +64,16 @@ private:
 /// to its own blocks, by matrix products.
 template <typename T>
 void add_products(SymmetricColumns<T>& a, const std::vector<T>& panel, std::int64_t columns);
+
+/// y += what columns [first, first + band) of the lower triangle give of A x. `strip`: these columns of A,
+/// from their first one's diagonal down, padded_size - first numbers each. Shape of x and y: size x any
+/// number.
+template <typename T>
+void add_strip_product(std::vector<T> strip, std::int64_t first, const SmallMatrix& x, SmallMatrix& y);
+
+/// Collective. Throws `Error` on every rank unless all values are finite.
+template <typename T>
+void require_finite(const SymmetricColumns<T>& matrix);
 
 /// Bytes that the fullest rank holds of such a matrix.
 std::int64_t symmetric_columns_bytes(std::int64_t size, int ranks, std::int64_t element_bytes);

@@ -61,6 +61,10 @@ struct CrossProduct {
     std::vector<LocalComponent> small;              ///< the others by number; without values on other ranks
 };
 
+/// The zero matrix in the shape of `components`: what is to be added to. Collective.
+template <typename T>
+CrossProduct<T> zero_cross_product(const mpi::Communicator& comm, const Components& components);
+
 /// Forms G in one pass: each rank adds only to its own columns, row blocks in one order, so the numbers do
 /// not depend on the ranks. Collective. Cost: sum k^2 / 2 multiply-adds over all ranks, k non-zeros a row;
 /// rows with thousands of them are gathered and added by matrix products.

@@ -17,7 +17,8 @@ struct Spectrum {
     std::vector<double> lambda;  ///< descending, not negative
     std::vector<double> lambda_lower;
     std::vector<double> lambda_upper;
-    std::vector<double> right_vectors;    ///< K x columns, row-major; row i belongs to lambda_i. May be empty
+    std::vector<double> right_vectors;  ///< K x columns, row-major; row i belongs to lambda_i. May be empty
+    double backward_error = 0;  ///< of them, measured: the largest ||G v - lambda v|| / lambda_1; 0: not
     std::vector<std::int64_t> token_ids;  ///< the token of each column; needed with `right_vectors`
 
     std::string method;            ///< "gram", "randomized"

@@ -1,0 +1,104 @@
+#include "eckart/svd/gram_solution.hpp"
+
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/mpi/agree.hpp"
+#include "eckart/mpi/collectives.hpp"
+
+#include <algorithm>
+
+namespace eckart::svd {
+
+using dense::SmallMatrix;
+
+namespace {
+
+SmallMatrix symmetric(const LocalComponent& local) {
+    SmallMatrix matrix(local.size, local.size);
+    for (std::int64_t j = 0; j < local.size; ++j)
+        for (std::int64_t i = j; i < local.size; ++i)
+            matrix.at(i, j) = matrix.at(j, i) = local.values[static_cast<std::size_t>(j * local.size + i)];
+    return matrix;
+}
+
+}  // namespace
+
+template <typename T>
+GramSolution<T>::GramSolution(const mpi::Communicator& comm, CrossProduct<T>& gram, dense::Eigensolver solver,
+                              bool vectors, Progress& progress)
+    : comm_(comm), gram_(gram) {
+    solve_large(solver, vectors, progress);
+    solve_small(vectors);
+}
+
+template <typename T>
+void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, Progress& progress) {
+    const auto keep = vectors ? dense::TwoStage<T>::Vectors::later : dense::TwoStage<T>::Vectors::never;
+    for (dense::SymmetricColumns<T>& matrix : gram_.large) {
+        const double n = static_cast<double>(matrix.size());
+        progress.begin(fmt::format("{} eigenvalues ({})", matrix.size(), dense::name_of(solver)),
+                       static_cast<std::int64_t>(4.0 / 3.0 * n * n * n / 1e9), " Gflop");
+        if (solver == dense::Eigensolver::lapack) {
+            values_.push_back(dense::eigenvalues_by_lapack(matrix, available_cores()));
+        } else {
+            dense::TwoStage<T> two_stage(matrix, keep, available_cores(), progress);
+            values_.push_back(two_stage.values());
+            if (vectors) solvers_.push_back(std::move(two_stage));
+        }
+        std::reverse(values_.back().begin(), values_.back().end());
+        progress.end();
+    }
+}
+
+template <typename T>
+void GramSolution<T>::solve_small(bool vectors) {
+    std::vector<double> mine;
+    if (vectors) small_vectors_.resize(gram_.small.size());
+    mpi::agree(comm_, [&] {
+        for (std::size_t s = 0; s < gram_.small.size(); ++s) {
+            const LocalComponent& local = gram_.small[s];
+            if (local.values.empty()) continue;
+            if (vectors) {
+                dense::SymmetricEigen eigen = dense::symmetric_eigen(symmetric(local));
+                mine.insert(mine.end(), eigen.values.begin(), eigen.values.end());
+                small_vectors_[s] = std::move(eigen.vectors);
+            } else {
+                const auto some = dense::symmetric_eigenvalues(symmetric(local));
+                mine.insert(mine.end(), some.begin(), some.end());
+            }
+        }
+    });
+    const auto all = mpi::all_gather_all<double>(comm_, mine);
+    values_.resize(large() + gram_.small.size());
+    auto next = all.begin();
+    for (int rank = 0; rank < comm_.size(); ++rank)
+        for (std::size_t s = static_cast<std::size_t>(rank); s < gram_.small.size();
+             s += static_cast<std::size_t>(comm_.size())) {
+            values_[large() + s].assign(next, next + gram_.small[s].size);
+            next += gram_.small[s].size;
+        }
+}
+
+template <typename T>
+SmallMatrix GramSolution<T>::leading_vectors(std::size_t component, std::int64_t count, Progress& progress) {
+    if (component < large()) return solvers_[component].leading_vectors(count, progress);
+    const std::size_t s = component - large();
+    SmallMatrix result(gram_.small[s].size, count);
+    if (comm_.rank() == owner(s))
+        std::copy_n(small_vectors_[s].data(), gram_.small[s].size * count, result.data());
+    mpi::broadcast(comm_, result.values(), owner(s));
+    return result;
+}
+
+template <typename T>
+SmallMatrix GramSolution<T>::small_product(std::size_t component, const SmallMatrix& x) const {
+    const std::size_t s = component - large();
+    SmallMatrix result(x.rows(), x.columns());
+    if (comm_.rank() == owner(s)) result = dense::product(symmetric(gram_.small[s]), x);
+    mpi::broadcast(comm_, result.values(), owner(s));
+    return result;
+}
+
+template class GramSolution<double>;
+template class GramSolution<float>;
+
+}  // namespace eckart::svd
