@@ -3,6 +3,7 @@
 #include "eckart/dense/eigenvalues.hpp"
 #include "eckart/dense/symmetric_columns.hpp"
 #include "eckart/dense/two_stage.hpp"
+#include "eckart/mpi/collectives.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -74,26 +75,30 @@ TEST(TwoStageTest, AnyNumberOfThreadsChasesTheSameBulges) {
     EXPECT_EQ(in_two_stages<double>(700, 0, random_entry, 5), wanted);
 }
 
-TEST(TwoStageTest, FindsPlantedValues) {
-    const std::int64_t size = 300;
-    // A Householder similarity of a diagonal with repeated, zero and tiny values.
-    const auto planted = [](std::int64_t i) {
-        return i < 100 ? 3.0 : i < 200 ? 0.0 : std::ldexp(1.0, -static_cast<int>(i - 200));
-    };
-    std::vector<double> v(size);
-    double norm = 0;
+/// A Householder similarity of the diagonal `planted` is solved back to it.
+void expect_planted(std::int64_t size, const std::function<double(std::int64_t)>& planted) {
+    std::vector<double> v(size), wanted;
+    double norm = 0, vdv = 0;
     for (std::int64_t i = 0; i < size; ++i) v[i] = random_entry(i, 1000), norm += v[i] * v[i];
     for (double& x : v) x /= std::sqrt(norm);
-    double vdv = 0;
     for (std::int64_t i = 0; i < size; ++i) vdv += v[i] * v[i] * planted(i);
     const Entry entry = [&](std::int64_t i, std::int64_t j) {
         return (i == j ? planted(i) : 0) - 2 * v[i] * v[j] * (planted(i) + planted(j)) +
                4 * v[i] * v[j] * vdv;
     };
-    std::vector<double> wanted;
     for (std::int64_t i = 0; i < size; ++i) wanted.push_back(planted(i));
     std::sort(wanted.begin(), wanted.end());
     expect_equal(in_two_stages<double>(size, 0, entry, 2), wanted, 1e-14);
+}
+
+TEST(TwoStageTest, FindsPlantedValues) {
+    // Repeated, zero and tiny ones; pairs of both signs, as of a Jordan-Wielandt matrix; all but equal ones.
+    expect_planted(300, [](std::int64_t i) {
+        return i < 100 ? 3.0 : i < 200 ? 0.0 : std::ldexp(1.0, -static_cast<int>(i - 200));
+    });
+    expect_planted(300,
+                   [](std::int64_t i) { return (i % 2 == 0 ? 1 : -1) / (1.0 + static_cast<double>(i / 2)); });
+    expect_planted(300, [](std::int64_t i) { return 1 + 1e-15 * static_cast<double>(i % 7); });
 }
 
 TEST(TwoStageTest, ZeroIdentityAndRankOne) {
@@ -165,6 +170,19 @@ TEST(TwoStageTest, LapackOnOneRankFindsTheSame) {
     const auto world = mpi::Communicator::world();
     auto matrix = spread<double>(world, 333, 64, random_entry);
     expect_equal(eigenvalues_by_lapack(matrix, 2), in_two_stages<double>(333, 64, random_entry, 1), 1e-13);
+}
+
+TEST(SymmetricColumnsTest, PlannedBytesAreThoseOfTheFullestRank) {
+    const auto world = mpi::Communicator::world();
+    for (const std::int64_t size : {1, 64, 1000, 3001}) {
+        const SymmetricColumns<float> matrix(world, size);
+        std::int64_t bytes = 0;
+        for (std::int64_t block = 0; block < matrix.block_count(); ++block)
+            bytes += static_cast<std::int64_t>(matrix.storage(block).size() * sizeof(float));
+        EXPECT_EQ(mpi::all_max(world, bytes), symmetric_columns_bytes(size, world.size(), sizeof(float)));
+    }
+    // 50,000 columns in single precision: half of the square, on one rank.
+    EXPECT_LT(symmetric_columns_bytes(50'000, 1, sizeof(float)), std::int64_t{5'100'000'000});
 }
 
 TEST(TwoStageTest, SinglePrecisionKeepsItsDigits) {

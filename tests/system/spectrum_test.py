@@ -226,6 +226,30 @@ class Gram(ProgramTest):
         self.assertTrue((spectrum["sigma"] == 1).all())
         self.assertNotIn("two-stage)", said)
 
+    def test_a_full_disk_costs_the_checkpoint_and_not_the_run(self):
+        """One MB on the disk is enough for the spectrum, not for the cross product."""
+        matrix = self.matrix(zipf_documents(7, 40, 400, 800, exponent=1.05))
+        whole, _ = self.spectrum("--no-checkpoint")
+        small = self.path / "small"
+        small.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True).returncode != 0:
+            self.skipTest("no right to mount a small tmpfs")
+        self.addCleanup(subprocess.run, ["umount", str(small)], check=True)
+        done = launch("eckart-spectrum", matrix, "--out", small / "s.h5", "--method", "gram")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("no checkpoint is kept", done.stderr)
+        self.assertEqual(spectrum_of(small / "s.h5")["lambda"].tolist(), whole["lambda"].tolist())
+        done = launch("eckart-spectrum", matrix, "--out", small / "v.h5", "--method", "gram", "--vectors", 2)
+        self.assert_one_line(done, 1, "v.h5.cross-product")
+
+    def test_dry_run(self):
+        matrix = self.matrix(CORPORA["trigrams"][0])
+        for ranks in (1, 3):
+            done = succeed("eckart-spectrum", matrix, "--out", self.path / "s.h5", "--dry-run", "--method", "gram", ranks=ranks)
+            for word in ("memory a rank:", "it fits on 1 rank of", "disk:", "flops", "to a band", "together"):
+                self.assertIn(word, done.stdout)
+            self.assertEqual(list(self.path.glob("s.h5*")), [])
+
     def test_usage(self):
         self.matrix(CORPORA["trigrams"][0])
         for options, words in ((["--vectors", -1], ["--vectors"]), (["--eigensolver", "elpa"], ["two-stage", "elpa"]),

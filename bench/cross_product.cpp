@@ -1,0 +1,77 @@
+// The pass over the blocks that forms G = W'W: pairs added a second and core. Of a matrix that eckart-matrix
+// made:
+//
+//   ECKART_BENCH_MATRIX=run/matrix mpirun -n 2 bench-cross-product
+#include "eckart/svd/cross_product.hpp"
+
+#include "eckart/base/error.hpp"
+#include "eckart/mpi/collectives.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+using namespace eckart;
+
+namespace {
+
+/// Additions to the lower triangle: a row of k non-zeros gives k (k + 1) / 2. Collective.
+std::int64_t pairs_of(const mpi::Communicator& world, const matrix::MatrixReader& reader) {
+    std::int64_t pairs = 0;
+    matrix::BlockStream stream(reader, reader.share(world.rank(), world.size()));
+    while (const auto block = stream.next())
+        for (std::int64_t row = 0; row < block->rows(); ++row) {
+            const std::int64_t length = block->indptr[row + 1] - block->indptr[row];
+            pairs += length * (length + 1) / 2;
+        }
+    return mpi::all_sum(world, pairs);
+}
+
+template <typename T>
+void measure(const mpi::Communicator& world, const matrix::MatrixReader& reader, std::int64_t pairs,
+             const char* name) {
+    constexpr matrix::RowWeight uniform = matrix::RowWeight::uniform;
+    constexpr int rounds = 3;
+    for (int round = 0; round < rounds; ++round) {
+        Progress progress = Progress::silent();
+        svd::RowBlocks blocks(world, reader, std::numeric_limits<std::int64_t>::max());
+        const svd::Components components = svd::find_components(blocks, uniform, progress);
+        const auto gram = svd::cross_product<T>(blocks, components, uniform, progress);
+        const svd::CrossProductSums sums = svd::sums_of(world, gram);
+        double isolated = 0;
+        for (const double value : components.isolated_eigenvalues) isolated += value;
+        const double total = reader.frobenius_squared(uniform);
+        const double read = mpi::all_max(world, progress.steps()[0].seconds),
+                     form = mpi::all_max(world, progress.steps()[1].seconds);
+        if (world.is_root())
+            fmt::print(
+                "{} {} ranks: read {:.2f} s, form {:.2f} s: {:.1f} M pairs a second and rank, trace off by "
+                "{:.1e}\n",
+                name, world.size(), read, form, static_cast<double>(pairs) / form / 1e6 / world.size(),
+                std::abs(sums.trace + isolated - total) / total);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return mpi::run_job(argc, argv, [](const mpi::Communicator& world) {
+        const char* directory = std::getenv("ECKART_BENCH_MATRIX");
+        if (directory == nullptr) {
+            if (world.is_root()) fmt::print("ECKART_BENCH_MATRIX names no matrix: nothing measured\n");
+            return 0;
+        }
+        const matrix::MatrixReader reader(directory);
+        const std::int64_t pairs = pairs_of(world, reader);
+        if (world.is_root())
+            fmt::print("{} columns, {} pairs, {:.1f} a non-zero\n", reader.column_count(), pairs,
+                       static_cast<double>(pairs) / static_cast<double>(reader.manifest().merged_nonzeros));
+        measure<double>(world, reader, pairs, "double");
+        measure<float>(world, reader, pairs, "single");
+        return 0;
+    });
+}
