@@ -10,8 +10,8 @@
 #include "eckart/dense/blas_kernel.hpp"
 #include "eckart/dense/eigenvalues.hpp"
 #include "eckart/mpi/collectives.hpp"
-#ifdef ECKART_BENCH_PEERS
-#include "packaged_solvers.hpp"
+#ifdef ECKART_BENCH_ELPA
+#include "elpa.hpp"
 #endif
 
 #include <algorithm>
@@ -30,6 +30,8 @@ void dgemm_(const char*, const char*, const int*, const int*, const int*, const 
             const int*, const double*, const int*, const double*, double*, const int*);
 void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*, const int*, int*,
              const int*, int*);
+void dsyevd_2stage_(const char*, const char*, const int*, double*, const int*, double*, double*, const int*,
+                    int*, const int*, int*);
 }
 
 namespace {
@@ -128,20 +130,8 @@ void two_stage(benchmark::State& state) {
     }
 }
 
-void lapack_two_stage(benchmark::State& state) {
-    const auto world = mpi::Communicator::world();
-    for (auto _ : state) {
-        auto matrix = columns<double>(world);
-        std::vector<double> values;
-        conclude(state, world, seconds_of(world, [&] {
-                     values = dense::eigenvalues_by_lapack(matrix, available_cores());
-                 }));
-        if (world.is_root()) expect_same(state, values);
-    }
-}
-
-/// What numpy and scipy call; on the first rank, with the threads of all.
-void lapack_dsyevd(benchmark::State& state) {
+/// Of LAPACK, on the first rank, with the threads of all: `one_stage` is what numpy and scipy call.
+void lapack(benchmark::State& state, bool one_stage) {
     const auto world = mpi::Communicator::world();
     const int n = static_cast<int>(order());
     for (auto _ : state) {
@@ -156,22 +146,35 @@ void lapack_dsyevd(benchmark::State& state) {
         conclude(state, world, seconds_of(world, [&] {
                      if (world.is_root()) {
                          const dense::BlasThreads all(available_cores());
-                         dsyevd_("N", "L", &n, a.data(), &n, w.data(), work.data(), &lwork, iwork.data(),
-                                 &liwork, &info);
+                         (one_stage ? dsyevd_ : dsyevd_2stage_)("N", "L", &n, a.data(), &n, w.data(),
+                                                                work.data(), &lwork, iwork.data(), &liwork,
+                                                                &info);
                      }
                      world.quiet_barrier();
                  }));
+        require(info == 0, "LAPACK failed with INFO {}", info);
         if (world.is_root()) expect_same(state, w);
     }
 }
 
-#ifdef ECKART_BENCH_PEERS
-void packaged(benchmark::State& state, std::vector<double> (bench::TiledMatrix::*solve)()) {
+void scalapack(benchmark::State& state) {
     const auto world = mpi::Communicator::world();
     for (auto _ : state) {
-        bench::TiledMatrix matrix(world, static_cast<int>(order()), entry);
+        auto matrix = columns<double>(world);
         std::vector<double> values;
-        conclude(state, world, seconds_of(world, [&] { values = (matrix.*solve)(); }));
+        conclude(state, world, seconds_of(world, [&] { values = dense::eigenvalues_by_scalapack(matrix); }));
+        expect_same(state, values);
+    }
+}
+
+#ifdef ECKART_BENCH_ELPA
+void elpa(benchmark::State& state) {
+    const auto world = mpi::Communicator::world();
+    for (auto _ : state) {
+        auto matrix = columns<double>(world);
+        dense::TiledMatrix tiles(matrix);
+        std::vector<double> values;
+        conclude(state, world, seconds_of(world, [&] { values = bench::eigenvalues_by_elpa(tiles); }));
         expect_same(state, values);
     }
 }
@@ -195,14 +198,11 @@ int main(int argc, char** argv) {
         };
         add("two_stage", two_stage<double>);
         add("two_stage_single", two_stage<float>);
-        add("lapack_two_stage", lapack_two_stage);
-        add("lapack_dsyevd", lapack_dsyevd);
-#ifdef ECKART_BENCH_PEERS
-        const auto add_packaged = [&](const std::string& name, auto solve) {
-            add(name, [solve](benchmark::State& state) { packaged(state, solve); });
-        };
-        add_packaged("elpa", &bench::TiledMatrix::by_elpa);
-        add_packaged("scalapack_pdsyevr", &bench::TiledMatrix::by_scalapack);
+        add("lapack_two_stage", [](benchmark::State& state) { lapack(state, false); });
+        add("lapack_dsyevd", [](benchmark::State& state) { lapack(state, true); });
+        add("scalapack_pdsyevr", scalapack);
+#ifdef ECKART_BENCH_ELPA
+        add("elpa", elpa);
 #endif
         benchmark::Initialize(&argc, argv);
         Silence silence;

@@ -1,4 +1,5 @@
-# Everything Eckart links, under one kind of name.
+# Everything Eckart links, under one kind of name. Debian's scalapack-config.cmake points at a file that the
+# package does not hold.
 set(MPI_CXX_SKIP_MPICXX ON)
 set(CMAKE_THREAD_PREFER_PTHREAD ON)
 find_package(Threads REQUIRED)
@@ -27,3 +28,9 @@ eckart_pkg(icu icu-uc)
 eckart_pkg(pcre2 libpcre2-8)
 eckart_pkg(hwy libhwy-contrib)
 eckart_pkg(hwy_core libhwy)
+
+# ScaLAPACK's own .pc file also names the generic BLAS and LAPACK; one OpenBLAS must serve all, so only the
+# library itself is taken and OpenBLAS stands first.
+find_library(SCALAPACK_LIBRARY scalapack-openmpi REQUIRED)
+add_library(eckart::scalapack INTERFACE IMPORTED GLOBAL)
+target_link_libraries(eckart::scalapack INTERFACE eckart::openblas ${SCALAPACK_LIBRARY})

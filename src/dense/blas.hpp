@@ -21,8 +21,6 @@ void dstemr_(const char* jobz, const char* range, const int* n, double* d, doubl
              const double* vu, const int* il, const int* iu, int* m, double* w, double* z, const int* ldz,
              const int* nzc, int* isuppz, int* tryrac, double* work, const int* lwork, int* iwork,
              const int* liwork, int* info);
-void dsyevd_2stage_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
-                    double* work, const int* lwork, int* iwork, const int* liwork, int* info);
 void dsterf_(const int* n, double* d, double* e, int* info);
 }
 

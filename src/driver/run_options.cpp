@@ -56,7 +56,7 @@ constexpr std::array options{
     Option{"Spectrum", "dimension", "K", "of randomized: how many values", false, true, false},
     Option{"Spectrum", "row-weight", "HOW", "uniform: every context once (default); count: by its n-grams",
            false, true, false},
-    Option{"Spectrum", "eigensolver", "NAME", "of gram: two-stage (auto) or lapack", false, true, false},
+    Option{"Spectrum", "eigensolver", "NAME", "of gram: two-stage (auto) or scalapack", false, true, false},
     Option{"Running", "memory", "SIZE", "memory cap of a rank, e.g. 4GiB (default: its share of the node)",
            true, true, true},
 };

@@ -37,8 +37,8 @@ void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, Progr
         const double n = static_cast<double>(matrix.size());
         progress.begin(fmt::format("{} eigenvalues ({})", matrix.size(), dense::name_of(solver)),
                        static_cast<std::int64_t>(4.0 / 3.0 * n * n * n / 1e9), " Gflop");
-        if (solver == dense::Eigensolver::lapack) {
-            values_.push_back(dense::eigenvalues_by_lapack(matrix, available_cores()));
+        if (solver == dense::Eigensolver::scalapack) {
+            values_.push_back(dense::eigenvalues_by_scalapack(matrix));
         } else {
             dense::TwoStage<T> two_stage(matrix, keep, available_cores(), progress);
             values_.push_back(two_stage.values());

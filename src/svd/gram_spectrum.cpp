@@ -329,8 +329,8 @@ MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const
     MemoryPlan plan(options.memory);
     plan.add("cross product matrix (lower triangle, by columns)",
              dense::symmetric_columns_bytes(n, ranks, bytes));
-    if (options.eigensolver == dense::Eigensolver::lapack)
-        plan.add("the whole square on the first rank, for LAPACK", n * n * 8);
+    if (options.eigensolver == dense::Eigensolver::scalapack)
+        plan.add("the square in tiles, for ScaLAPACK", dense::scalapack_bytes(n, ranks));
     plan.add("panels of the reduction", n * band * (6 * bytes + 2 * 8));
     if (vectors > 0)
         plan.add(fmt::format("{} vectors and the way back to them (first rank)", vectors),

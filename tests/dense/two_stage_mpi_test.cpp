@@ -29,10 +29,12 @@ SymmetricColumns<T> spread(const mpi::Communicator& comm, std::int64_t size, std
 }
 
 std::vector<double> by_lapack(std::int64_t size, const Entry& entry) {
-    std::vector<double> whole(static_cast<std::size_t>(size * size));
+    SmallMatrix whole(size, size);
     for (std::int64_t j = 0; j < size; ++j)
-        for (std::int64_t i = j; i < size; ++i) whole[static_cast<std::size_t>(j * size + i)] = entry(i, j);
-    return local_eigenvalues(whole, size);
+        for (std::int64_t i = j; i < size; ++i) whole.at(i, j) = entry(i, j);
+    std::vector<double> values = symmetric_eigenvalues(std::move(whole));
+    std::reverse(values.begin(), values.end());
+    return values;
 }
 
 template <typename T>
@@ -162,14 +164,18 @@ TEST(TwoStageTest, AValueThatIsNotFiniteIsAnError) {
         const Entry entry = [&](auto i, auto j) { return i == 150 && j == 100 ? bad : 1.0; };
         auto matrix = spread<double>(world, 200, 0, entry), again = spread<double>(world, 200, 0, entry);
         EXPECT_THROW(TwoStage<double>(matrix, TwoStage<double>::Vectors::never, 1, silent), Error);
-        EXPECT_THROW(eigenvalues_by_lapack(again, 1), Error);
+        EXPECT_THROW(eigenvalues_by_scalapack(again), Error);
     }
 }
 
-TEST(TwoStageTest, LapackOnOneRankFindsTheSame) {
+TEST(ScalapackTest, FindsTheSameOnEverySize) {
     const auto world = mpi::Communicator::world();
-    auto matrix = spread<double>(world, 333, 64, random_entry);
-    expect_equal(eigenvalues_by_lapack(matrix, 2), in_two_stages<double>(333, 64, random_entry, 1), 1e-13);
+    for (const std::int64_t size : {1, 3, 65, 200}) {
+        auto matrix = spread<double>(world, size, 64, random_entry);
+        expect_equal(eigenvalues_by_scalapack(matrix), by_lapack(size, random_entry), 1e-13);
+    }
+    auto single = spread<float>(world, 100, 64, random_entry);
+    expect_equal(eigenvalues_by_scalapack(single), by_lapack(100, random_entry), 3e-6);
 }
 
 TEST(SymmetricColumnsTest, PlannedBytesAreThoseOfTheFullestRank) {

@@ -65,7 +65,7 @@ void expect_planted(std::int64_t columns, const Plant& plant, std::vector<double
     std::sort(truth.rbegin(), truth.rend());
     GramOptions options = gram_options();
     expect_values(spectrum_of(world, reader, options), truth, 1e-13);
-    options.eigensolver = dense::Eigensolver::lapack;
+    options.eigensolver = dense::Eigensolver::scalapack;
     expect_values(spectrum_of(world, reader, options), truth, 1e-13);
     options.eigensolver = dense::Eigensolver::two_stage;
     options.precision = Precision::single_;

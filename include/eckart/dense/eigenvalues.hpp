@@ -10,20 +10,18 @@ namespace eckart::dense {
 /// How all eigenvalues of a symmetric matrix are found.
 ///   two_stage  Eckart's own (two_stage.hpp): faster than every packaged solver on one rank and on several
 ///              (bench-eigensolver), in a fraction of their memory
-///   lapack     gathered to one rank, whose BLAS threads use the node's cores (dsyevd_2stage): slower, and by
-///              other hands, so that the first can be held against it
-enum class Eigensolver { two_stage, lapack };
+///   scalapack  ScaLAPACK's pdsyevr over a grid of all ranks: one stage, by other hands, so that the first
+///   can
+///              be held against it on any number of nodes
+enum class Eigensolver { two_stage, scalapack };
 Eigensolver parse_eigensolver(const std::string& name);
 std::string name_of(Eigensolver solver);
 
-/// All eigenvalues, ascending, on every rank, by LAPACK on the first; destroys the matrix. Collective.
-/// `threads`: of the first rank, while the others wait. Throws `Error` when LAPACK fails or the matrix holds
-/// a value that is not finite.
+/// All eigenvalues, ascending, on every rank, by ScaLAPACK; destroys the matrix. Collective. Throws `Error`
+/// when ScaLAPACK fails, its 32-bit sizes do not suffice, or the matrix holds a value that is not finite.
 template <typename T>
-std::vector<double> eigenvalues_by_lapack(SymmetricColumns<T>& matrix, int threads);
-
-/// All eigenvalues, ascending, of a small symmetric matrix on this rank. Shape: size x size, column-major,
-/// lower triangle read, destroyed.
-std::vector<double> local_eigenvalues(std::vector<double>& matrix, std::int64_t size);
+std::vector<double> eigenvalues_by_scalapack(SymmetricColumns<T>& matrix);
+/// Bytes that a rank holds for it.
+std::int64_t scalapack_bytes(std::int64_t size, int ranks);
 
 }  // namespace eckart::dense
