@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include <glob.h>
 
@@ -214,12 +215,18 @@ void Corpus::add_token_layout(File& file, bool npy) const {
 }
 
 void Corpus::plan_shards() {
+    // A small corpus is cut finer, so that the ranks' shares are even.
+    constexpr std::int64_t least = std::int64_t{1} << 20, most_even = 256;
+    const std::int64_t size =
+        std::accumulate(files_.begin(), files_.end(), std::int64_t{0},
+                        [](std::int64_t sum, const File& file) { return sum + file.size; });
+    const std::int64_t wanted = std::min(options_.shard_bytes, std::max(least, size / most_even)) / 8 * 8;
     for (std::size_t i = 0; i < files_.size(); ++i) {
         const File& file = files_[i];
         // A text file is one document, a compressed file has one beginning. Other files are cut anywhere:
         // readers find the borders of lines and documents.
         const bool whole = file.format == Format::text || is_compressed(file.path);
-        const std::int64_t step = whole ? std::max<std::int64_t>(file.size, 1) : options_.shard_bytes / 8 * 8;
+        const std::int64_t step = whole ? std::max<std::int64_t>(file.size, 1) : wanted;
         for (std::int64_t begin = file.data_begin; begin < file.size; begin += step)
             shards_.push_back({.file = static_cast<std::int64_t>(i),
                                .begin = begin,

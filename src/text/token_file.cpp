@@ -34,7 +34,8 @@ struct Cut {
     std::size_t next;
 };
 
-/// Tokens [from, end) of a file, of which those before `begin` lead in.
+/// Tokens [from, end) of a file, of which those before `begin` lead in. They are held piece by piece: a
+/// document that goes on in the next piece becomes several chunks.
 class TokenFileSource : public TokenSource {
 public:
     TokenFileSource(const std::string& path, const TokenLayout& layout, std::int64_t begin, std::int64_t end,
@@ -42,29 +43,38 @@ public:
         : path_(path),
           layout_(layout),
           rules_(std::move(rules)),
-          from_(std::max<std::int64_t>(0, begin - (rules_.order - 1))),
-          begin_(begin) {
-        load(end);
-        if (rules_.documents != nullptr) cut_at_documents(end);
+          begin_(begin),
+          first_(std::max<std::int64_t>(0, begin - (rules_.order - 1))),
+          at_(first_),
+          end_(end),
+          file_(path, std::ios::binary) {
+        require(static_cast<bool>(file_), "cannot open {}{}", path_, io::cause_of(errno, path_));
+        load_piece();
         leave_out_lead_in();
     }
     bool next(TokenChunk& chunk) override;
 
 private:
-    void load(std::int64_t end);
+    static constexpr std::int64_t piece_tokens = std::int64_t{1} << 16;
+
+    bool load_piece();
+    void decode_as_stored(std::string_view bytes);
     template <typename T>
     void decode(std::string_view bytes);
-    void cut_at_documents(std::int64_t end);
+    void cut_at_documents(std::int64_t from);
     void leave_out_lead_in();
     [[noreturn]] void refuse(std::size_t position, std::int64_t id) const;
 
     std::string path_;
     TokenLayout layout_;
     TokenRules rules_;
-    std::int64_t from_;
     std::int64_t begin_;
-    std::vector<TokenId> tokens_;
-    std::vector<Cut> cuts_;  ///< ascending
+    std::int64_t first_;  ///< position in the file of the piece's first token
+    std::int64_t at_;     ///< of the next one to read
+    std::int64_t end_;
+    std::ifstream file_;
+    std::vector<TokenId> tokens_;  ///< the piece, behind the last tokens of the document that it goes on with
+    std::vector<Cut> cuts_;        ///< ascending
     std::size_t next_cut_ = 0;
     std::size_t position_ = 0;
     std::size_t lead_in_ = 0;
@@ -73,66 +83,84 @@ private:
 
 void TokenFileSource::refuse(std::size_t position, std::int64_t id) const {
     throw Error("{}: the token at offset {} has id {}, the vocabulary holds {}", path_,
-                layout_.begin + (from_ + static_cast<std::int64_t>(position)) * token_bytes(layout_.type), id,
-                rules_.vocabulary);
+                layout_.begin + (first_ + static_cast<std::int64_t>(position)) * token_bytes(layout_.type),
+                id, rules_.vocabulary);
 }
 
-/// Appends ids and cuts at separators.
+/// Appends ids and cuts at separators. Almost all ids are neither separators nor beyond the vocabulary: a
+/// stretch is looked at one by one only when it may hold such.
 template <typename T>
 void TokenFileSource::decode(std::string_view bytes) {
     const std::size_t before = tokens_.size(), count = bytes.size() / sizeof(T);
     tokens_.resize(before + count);
-    const auto id_at = [&](std::size_t i) {
+    TokenId* const tokens = tokens_.data() + before;
+    const auto id_at = [from = bytes.data()](std::size_t i) {
         T id;
-        std::memcpy(&id, bytes.data() + i * sizeof(T), sizeof(T));
+        std::memcpy(&id, from + i * sizeof(T), sizeof(T));
         return id;
     };
-    bool all_known = true;
-    for (std::size_t i = 0; i < count; ++i) {
-        const T id = id_at(i);
-        all_known &= std::cmp_greater_equal(id, 0) && std::cmp_less(id, rules_.vocabulary);
-        tokens_[before + i] = static_cast<TokenId>(id);
-    }
-    if (all_known && !rules_.separator) return;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto id = static_cast<std::int64_t>(id_at(i));
-        if (rules_.separator && id == *rules_.separator)
-            cuts_.push_back({before + i, before + i + 1});
-        else if (id < 0 || id >= rules_.vocabulary)
-            refuse(before + i, id);
-    }
-}
-
-void TokenFileSource::load(std::int64_t end) {
-    std::ifstream file(path_, std::ios::binary);
-    require(static_cast<bool>(file), "cannot open {}{}", path_, io::cause_of(errno, path_));
-    const std::int64_t width = token_bytes(layout_.type);
-    constexpr std::int64_t block = std::int64_t{1} << 17;
-    tokens_.reserve(static_cast<std::size_t>(end - from_));
-    for (std::int64_t at = from_; at < end; at += block) {
-        const std::string bytes =
-            read_bytes(file, path_, layout_.begin + at * width, std::min(block, end - at) * width);
-        if (layout_.type == "uint16")
-            decode<std::uint16_t>(bytes);
-        else if (layout_.type == "int32")
-            decode<std::int32_t>(bytes);
-        else if (layout_.type == "uint32")
-            decode<std::uint32_t>(bytes);
-        else if (layout_.type == "int64")
-            decode<std::int64_t>(bytes);
-        else if (layout_.type == "int16")
-            decode<std::int16_t>(bytes);
-        else if (layout_.type == "int8")
-            decode<std::int8_t>(bytes);
-        else
-            decode<std::uint8_t>(bytes);
+    constexpr std::size_t stretch = 64;
+    for (std::size_t begin = 0; begin < count; begin += stretch) {
+        const std::size_t end = std::min(begin + stretch, count);
+        std::make_unsigned_t<T> most = 0;
+        bool separates = false;
+        const auto separator = static_cast<T>(rules_.separator.value_or(0));
+        for (std::size_t i = begin; i < end; ++i) {
+            const T id = id_at(i);
+            most = std::max(most, static_cast<std::make_unsigned_t<T>>(id));
+            separates |= id == separator;
+            tokens[i] = static_cast<TokenId>(id);
+        }
+        const bool all_known = std::cmp_less(most, rules_.vocabulary);
+        if (all_known && !(separates && rules_.separator)) continue;
+        for (std::size_t i = begin; i < end; ++i) {
+            const auto id = static_cast<std::int64_t>(id_at(i));
+            if (rules_.separator && id == *rules_.separator)
+                cuts_.push_back({before + i, before + i + 1});
+            else if (id < 0 || id >= rules_.vocabulary)
+                refuse(before + i, id);
+        }
     }
 }
 
-void TokenFileSource::cut_at_documents(std::int64_t end) {
-    for (const std::int64_t start : rules_.documents->document_starts(from_, end))
-        if (start > from_ && start < end) {
-            const auto at = static_cast<std::size_t>(start - from_);
+void TokenFileSource::decode_as_stored(std::string_view bytes) {
+    if (layout_.type == "uint16")
+        decode<std::uint16_t>(bytes);
+    else if (layout_.type == "int32")
+        decode<std::int32_t>(bytes);
+    else if (layout_.type == "uint32")
+        decode<std::uint32_t>(bytes);
+    else if (layout_.type == "int64")
+        decode<std::int64_t>(bytes);
+    else if (layout_.type == "int16")
+        decode<std::int16_t>(bytes);
+    else if (layout_.type == "int8")
+        decode<std::int8_t>(bytes);
+    else
+        decode<std::uint8_t>(bytes);
+}
+
+/// Brings in the next piece, behind the last order - 1 tokens of the document that it goes on with.
+bool TokenFileSource::load_piece() {
+    if (at_ == end_) return false;
+    tokens_.erase(tokens_.begin(), tokens_.end() - static_cast<std::ptrdiff_t>(lead_in_));
+    first_ = at_ - static_cast<std::int64_t>(lead_in_);
+    position_ = 0;
+    cuts_.clear();
+    next_cut_ = 0;
+    const std::int64_t from = at_, width = token_bytes(layout_.type);
+    const std::int64_t count = std::min(piece_tokens, end_ - at_);
+    decode_as_stored(read_bytes(file_, path_, layout_.begin + at_ * width, count * width));
+    at_ += count;
+    if (rules_.documents != nullptr) cut_at_documents(from);
+    return true;
+}
+
+/// A document that starts at the end of a piece is cut from the one before when the next piece is there.
+void TokenFileSource::cut_at_documents(std::int64_t from) {
+    for (const std::int64_t start : rules_.documents->document_starts(from, at_))
+        if (start > first_ && start < at_) {
+            const auto at = static_cast<std::size_t>(start - first_);
             cuts_.push_back({at, at});
         }
     std::stable_sort(cuts_.begin(), cuts_.end(), [](const Cut& a, const Cut& b) { return a.next < b.next; });
@@ -140,7 +168,7 @@ void TokenFileSource::cut_at_documents(std::int64_t end) {
 
 /// Of the tokens before the shard only those count that belong to the document at its border.
 void TokenFileSource::leave_out_lead_in() {
-    lead_in_ = static_cast<std::size_t>(begin_ - from_);
+    lead_in_ = static_cast<std::size_t>(begin_ - first_);
     starts_document_ = begin_ == 0;
     while (next_cut_ < cuts_.size() && cuts_[next_cut_].next <= position_ + lead_in_) {
         const Cut cut = cuts_[next_cut_++];
@@ -151,19 +179,20 @@ void TokenFileSource::leave_out_lead_in() {
 }
 
 bool TokenFileSource::next(TokenChunk& chunk) {
-    while (position_ < tokens_.size()) {
-        const Cut cut = next_cut_ < cuts_.size() ? cuts_[next_cut_++] : Cut{tokens_.size(), tokens_.size()};
+    while (position_ < tokens_.size() || load_piece()) {
+        const bool ends = next_cut_ < cuts_.size();
+        const Cut cut = ends ? cuts_[next_cut_++] : Cut{tokens_.size(), tokens_.size()};
         const auto length = static_cast<std::int64_t>(cut.end - position_),
                    lead_in = static_cast<std::int64_t>(lead_in_);
         chunk = {.tokens = std::span(tokens_).subspan(position_, cut.end - position_),
                  .starts_document = starts_document_,
                  .lead_in = lead_in};
         position_ = cut.next;
-        lead_in_ = 0;
-        const bool starts = std::exchange(starts_document_, true);
-        counts_.bytes = (from_ + static_cast<std::int64_t>(position_) - begin_) * token_bytes(layout_.type);
-        if (length == lead_in)
-            continue;  // nothing of its own: two separators in a row, or one at the shard's border
+        lead_in_ = ends ? 0 : std::min(chunk.tokens.size(), static_cast<std::size_t>(rules_.order - 1));
+        const bool own = length > lead_in;  // else two separators in a row, or one at a border
+        const bool starts = std::exchange(starts_document_, ends);
+        counts_.bytes = (first_ + static_cast<std::int64_t>(position_) - begin_) * token_bytes(layout_.type);
+        if (!own) continue;
         counts_.documents += starts;
         counts_.tokens += length - lead_in;
         counts_.expected_ngrams += std::max<std::int64_t>(0, length - rules_.order + 1);

@@ -201,6 +201,39 @@ TEST_P(Megatron, AnIndexThatDoesNotFitIsNamed) {
     EXPECT_THAT(reading_fails(good.bin, changed(34, 77)), HasSubstr("does not end where the next begins"));
 }
 
+TEST(TokenFiles, DocumentsLongerThanWhatIsHeldAreReadWhole) {
+    const ScratchDirectory scratch;
+    MegatronDocuments documents;
+    Ngrams expected;
+    std::string separated;
+    std::int64_t tokens = 0;
+    // A file is held 2^16 tokens at a time: borders of documents fall before, on and behind those of the
+    // pieces.
+    for (const std::size_t length : {65533, 3, 1, 1, 200000, 2, 65536, 0, 65536, 70000}) {
+        std::vector<TokenId> ids(length);
+        for (std::size_t i = 0; i < length; ++i) ids[i] = static_cast<TokenId>(1 + (i * i + length) % 89);
+        for (auto at = ids.begin(); ids.end() - at >= 3; ++at) ++expected[{at, at + 3}];
+        for (const TokenId id : ids) append(separated, static_cast<std::uint16_t>(id));
+        append(separated, std::uint16_t{0});
+        tokens += std::ssize(ids);
+        documents.push_back({std::move(ids)});
+    }
+    const auto bytes = megatron<std::uint16_t>(documents, 8);
+    io::write_file(scratch / "m.bin", bytes.bin);
+    io::write_file(scratch / "m.idx", bytes.idx);
+    io::write_file(scratch / "s.bin", separated);
+    for (const char* name : {"m.bin", "s.bin"}) {
+        CorpusOptions options{.order = 3, .vocabulary = 100};
+        if (*name == 's') options.separator = 0;
+        const Reading reading = read_all({(scratch / name).string()}, options);
+        EXPECT_EQ(reading.ngrams, expected) << name;
+        EXPECT_EQ(reading.counts.tokens, tokens) << name;
+        EXPECT_EQ(reading.counts.documents, 9) << name;
+        EXPECT_EQ(reading.counts.bytes,
+                  static_cast<std::int64_t>(std::filesystem::file_size(scratch / name)));
+    }
+}
+
 TEST(MegatronFiles, TheIndexWrittenIsTheOneRead) {
     const ScratchDirectory scratch;
     MegatronDocuments documents;
