@@ -2,10 +2,10 @@
 
 namespace eckart {
 
-void ExactSum::add_ratio(std::uint64_t count, Wide numerator, Wide denominator) {
+ExactSum ExactSum::ratio(Wide numerator, Wide denominator) {
     require(denominator != 0, "a ratio with denominator zero");
     // Long division, one bit at a time only where 128 bits would overflow: the quotient's fraction, to 2^-64.
-    std::uint64_t whole = static_cast<std::uint64_t>(numerator / denominator);
+    const auto whole = static_cast<std::uint64_t>(numerator / denominator);
     Wide rest = numerator % denominator;
     std::uint64_t fraction = 0;
     if (rest >> 64 == 0) {
@@ -20,9 +20,7 @@ void ExactSum::add_ratio(std::uint64_t count, Wide numerator, Wide denominator) 
             }
         }
     }
-    const Wide scaled = static_cast<Wide>(fraction) * count;
-    *this += ExactSum(whole * count + static_cast<std::uint64_t>(scaled >> 64),
-                      static_cast<std::uint64_t>(scaled));
+    return {whole, fraction};
 }
 
 }  // namespace eckart

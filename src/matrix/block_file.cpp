@@ -3,7 +3,10 @@
 #include "eckart/base/error.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -13,11 +16,19 @@ namespace {
 
 constexpr int format_version = 1;
 
-/// Counts take 32 bits on disk wherever all of a block's fit.
-bool fits_in_32_bits(const std::vector<std::uint64_t>& counts) {
-    return std::all_of(counts.begin(), counts.end(), [](std::uint64_t count) {
-        return count <= std::numeric_limits<std::uint32_t>::max();
-    });
+/// Writes numbers in the narrowest of the types that holds them all; readers get them converted.
+template <typename Narrow, typename... Wider, typename T>
+void write_narrow(io::Hdf5File& file, const std::string& name, const std::vector<T>& values,
+                  const io::DatasetOptions& options) {
+    if constexpr (std::is_same_v<Narrow, T>) {
+        file.write(name, values, {}, options);
+    } else {
+        const T most = values.empty() ? T{0} : *std::max_element(values.begin(), values.end());
+        if (std::cmp_less_equal(most, std::numeric_limits<Narrow>::max()))
+            file.write(name, std::vector<Narrow>(values.begin(), values.end()), {}, options);
+        else
+            write_narrow<Wider...>(file, name, values, options);
+    }
 }
 
 }  // namespace
@@ -38,16 +49,12 @@ void BlockFileWriter::add(std::int64_t number, const CsrBlock& block) {
     const std::vector<std::int64_t> shape{block.rows(), block.columns};
     const io::DatasetOptions options{.deflate_level = deflate_level_};
     file_.create_group(group);
-    if (fits_in_32_bits(block.data))
-        file_.write(group + "/data", std::vector<std::uint32_t>(block.data.begin(), block.data.end()), {},
-                    options);
-    else
-        file_.write(group + "/data", block.data, {}, options);
+    write_narrow<std::uint32_t, std::uint64_t>(file_, group + "/data", block.data, options);
     file_.write(group + "/indices", block.indices, {}, options);
     file_.write(group + "/indptr", block.indptr, {}, options);
     file_.write(group + "/shape", shape);
-    file_.write(group + "/multiplicity", block.multiplicity, {}, options);
-    file_.write(group + "/weight", block.weight, {}, options);
+    write_narrow<std::int32_t, std::int64_t>(file_, group + "/multiplicity", block.multiplicity, options);
+    write_narrow<std::int32_t, std::int64_t>(file_, group + "/weight", block.weight, options);
     file_.set_attribute(group, "encoding-type", "csr_matrix");
     file_.set_attribute(group, "encoding-version", "0.1.0");
     file_.set_attribute(group, "shape", std::span<const std::int64_t>(shape));
@@ -60,9 +67,13 @@ void BlockFileWriter::add(std::int64_t number, const CsrBlock& block) {
                         .digest = digest});
 }
 
-std::vector<BlockEntry> BlockFileWriter::commit() {
+io::PendingFile BlockFileWriter::close() {
     file_.close();
-    pending_.commit();
+    return std::move(pending_);
+}
+
+std::vector<BlockEntry> BlockFileWriter::commit() {
+    close().commit();
     return std::move(entries_);
 }
 
@@ -111,12 +122,16 @@ Columns read_columns(const std::filesystem::path& directory) {
 
 Digest row_digest(std::span<const std::int64_t> token_ids, std::span<const std::int32_t> indices,
                   std::span<const std::uint64_t> data, std::int64_t multiplicity, std::int64_t weight) {
-    std::vector<std::int64_t> numbers;
-    numbers.reserve(indices.size() + data.size() + 2);
-    for (const std::int32_t column : indices) numbers.push_back(token_ids[static_cast<std::size_t>(column)]);
-    for (const std::uint64_t count : data) numbers.push_back(static_cast<std::int64_t>(count));
-    numbers.insert(numbers.end(), {multiplicity, weight});
-    return eckart::digest_of(std::as_bytes(std::span(numbers)));
+    const std::size_t size = indices.size() + data.size() + 2;
+    std::array<std::int64_t, 64> few;  // enough for almost all rows, without a trip to the heap
+    std::vector<std::int64_t> many(size > few.size() ? size : 0);
+    const std::span<std::int64_t> numbers = many.empty() ? std::span(few).first(size) : std::span(many);
+    auto at = numbers.begin();
+    for (const std::int32_t column : indices) *at++ = token_ids[static_cast<std::size_t>(column)];
+    for (const std::uint64_t count : data) *at++ = static_cast<std::int64_t>(count);
+    *at++ = multiplicity;
+    *at++ = weight;
+    return eckart::digest_of(std::as_bytes(numbers));
 }
 
 Digest header_digest(const Manifest& manifest, const Columns& columns) {

@@ -26,6 +26,14 @@ void CsrBlock::append_row(std::span<const std::int32_t> columns_of_row, std::spa
     weight.push_back(ngrams);
 }
 
+void CsrBlock::clear() {
+    indptr.assign(1, 0);
+    indices.clear();
+    data.clear();
+    multiplicity.clear();
+    weight.clear();
+}
+
 std::int64_t CsrBlock::bytes() const {
     return bytes_of(indptr) + bytes_of(indices) + bytes_of(data) + bytes_of(multiplicity) + bytes_of(weight);
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <future>
 #include <memory>
 #include <numeric>
 
@@ -67,10 +68,11 @@ public:
     void write_columns_file() const { write_columns(options_.directory, columns_); }
 
 private:
-    std::vector<std::uint32_t> exchange(const Layout& layout, std::int64_t round);
-    CsrBlock make_block(std::span<const std::uint32_t> words);
-    void add_row(CsrBlock& block, const ngrams::RowView& row);
-    void gather_entries(const std::vector<BlockEntry>& mine);
+    void exchange(const Layout& layout, std::int64_t round);
+    void make_block();
+    void add_row(const ngrams::RowView& row);
+    void close_file();
+    void gather_entries();
 
     const mpi::Communicator& comm_;
     const BuildOptions& options_;
@@ -78,9 +80,16 @@ private:
     ngrams::RowBuckets& buckets_;
     Columns columns_;
     std::vector<std::int32_t> column_of_token_;
+    Sums sums_;
+    std::vector<BlockEntry> entries_;
+    // One block's memory serves the next.
+    std::vector<std::uint32_t> words_;
+    ngrams::RowMerger merger_;
+    CsrBlock block_;
     std::vector<std::int32_t> indices_;
     std::vector<std::uint64_t> counts_;
-    Sums sums_;
+    std::unique_ptr<BlockFileWriter> writer_;
+    std::future<void> syncing_;  // the file before: its way to the disk takes no core
 };
 
 /// Numbers the tokens that occur as a successor; the one-hot rows are complete with that.
@@ -107,26 +116,25 @@ void Builder::make_columns(ngrams::RowCollector& rows) {
     manifest_.contexts = manifest_.one_hot_contexts + mpi::all_sum(comm_, rows.rows());
 }
 
-/// The rows of this rank's block of the round, from all ranks.
-std::vector<std::uint32_t> Builder::exchange(const Layout& layout, std::int64_t round) {
-    std::vector<std::uint32_t> words;
+/// Brings the rows of this rank's block of the round together, from all ranks.
+void Builder::exchange(const Layout& layout, std::int64_t round) {
+    words_.clear();
     std::vector<std::int64_t> counts(static_cast<std::size_t>(comm_.size()));
     for (int rank = 0; rank < comm_.size(); ++rank) {
-        const std::size_t before = words.size();
+        const std::size_t before = words_.size();
         const std::int64_t block = layout.block(rank, round);
-        for (std::int64_t i = 0; block >= 0 && i < layout.buckets_a_block(); ++i) {
-            const auto rows = buckets_.take(block * layout.buckets_a_block() + i);
-            words.insert(words.end(), rows.begin(), rows.end());
-        }
-        counts[static_cast<std::size_t>(rank)] = static_cast<std::int64_t>(words.size() - before);
+        for (std::int64_t i = 0; block >= 0 && i < layout.buckets_a_block(); ++i)
+            buckets_.take(block * layout.buckets_a_block() + i, words_);
+        counts[static_cast<std::size_t>(rank)] = static_cast<std::int64_t>(words_.size() - before);
     }
-    if (comm_.size() == 1) return words;
-    return mpi::all_to_all<std::uint32_t>(comm_, words, counts).values;
+    if (comm_.size() > 1) words_ = mpi::all_to_all<std::uint32_t>(comm_, words_, counts).values;
 }
 
-void Builder::add_row(CsrBlock& block, const ngrams::RowView& row) {
+void Builder::add_row(const ngrams::RowView& row) {
     indices_.clear();
     counts_.clear();
+    indices_.reserve(row.size);
+    counts_.reserve(row.size);
     Wide squares = 0;
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < row.size; ++i) {
@@ -138,58 +146,62 @@ void Builder::add_row(CsrBlock& block, const ngrams::RowView& row) {
     }
     const auto multiplicity = static_cast<std::int64_t>(row.multiplicity),
                weight = static_cast<std::int64_t>(row.weight);
-    sums_.frobenius_squared.add_ratio(row.multiplicity, squares, Wide{total} * total);
-    sums_.weighted_frobenius.add_ratio(row.weight, squares, Wide{total} * total);
+    const ExactSum energy = ExactSum::ratio(squares, Wide{total} * total);
+    sums_.frobenius_squared.add(row.multiplicity, energy);
+    sums_.weighted_frobenius.add(row.weight, energy);
     sums_.digest += row_digest(columns_.token_ids, indices_, counts_, multiplicity, weight);
-    block.append_row(indices_, counts_, multiplicity, weight);
+    block_.append_row(indices_, counts_, multiplicity, weight);
 }
 
-CsrBlock Builder::make_block(std::span<const std::uint32_t> words) {
-    ngrams::RowMerger merger(words);
-    merger.sort();
-    CsrBlock block;
-    block.columns = manifest_.columns;
-    for (const ngrams::RowView& row : merger.rows()) add_row(block, row);
-    sums_.rows += block.rows();
-    sums_.nonzeros += block.nonzeros();
-    return block;
+void Builder::make_block() {
+    block_.clear();
+    block_.columns = manifest_.columns;
+    merger_.merge(words_, [&](const ngrams::RowView& row) { add_row(row); });
+    sums_.rows += block_.rows();
+    sums_.nonzeros += block_.nonzeros();
 }
 
 /// Blocks without rows are left out, and files without blocks.
 void Builder::write_blocks(std::int64_t row_nonzeros, Progress& progress) {
     const Layout layout(mpi::all_sum(comm_, row_nonzeros), buckets_.count(), options_.block_nonzeros,
                         comm_.size());
-    std::vector<BlockEntry> entries;
-    std::unique_ptr<BlockFileWriter> writer;
     progress.begin("merging rows, writing blocks", layout.rounds(), "rounds");
     for (std::int64_t round = 0; round < layout.rounds(); ++round) {
-        const std::vector<std::uint32_t> words = exchange(layout, round);
+        exchange(layout, round);
         const std::int64_t number = layout.block(comm_.rank(), round);
         mpi::agree(comm_, [&] {
             if (number < 0) return;
-            if (!words.empty()) {
-                const CsrBlock block = make_block(words);
-                if (!writer)
-                    writer =
+            if (!words_.empty()) {
+                make_block();
+                if (!writer_)
+                    writer_ =
                         std::make_unique<BlockFileWriter>(options_.directory, number / layout.blocks_a_file(),
                                                           manifest_.provenance, options_.deflate_level);
-                writer->add(number, block);
+                writer_->add(number, block_);
             }
-            if (writer && (number + 1) % layout.blocks_a_file() == 0) {
-                const auto written = writer->commit();
-                entries.insert(entries.end(), written.begin(), written.end());
-                writer.reset();
-            }
+            if ((number + 1) % layout.blocks_a_file() == 0) close_file();
         });
         progress.update(round + 1);
     }
-    gather_entries(entries);
+    mpi::agree(comm_, [&] {
+        if (syncing_.valid()) syncing_.get();
+    });
+    gather_entries();
+}
+
+/// The file is made durable while the next is made.
+void Builder::close_file() {
+    if (!writer_) return;
+    if (syncing_.valid()) syncing_.get();
+    entries_.insert(entries_.end(), writer_->entries().begin(), writer_->entries().end());
+    syncing_ = std::async(std::launch::async, [file = writer_->close()]() mutable { file.commit(); });
+    writer_.reset();
 }
 
 /// Blocks of all ranks, in the order of their numbers.
-void Builder::gather_entries(const std::vector<BlockEntry>& mine) {
+void Builder::gather_entries() {
     Manifest part;
-    part.blocks = mine;
+    part.blocks = std::move(entries_);
     manifest_.blocks.clear();
     for (const std::string& text : mpi::all_gather(comm_, to_json(part).dump())) {
         const Manifest other = manifest_from_json(nlohmann::json::parse(text), "the blocks of a rank");

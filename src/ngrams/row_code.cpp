@@ -1,7 +1,5 @@
 #include "eckart/ngrams/row_code.hpp"
 
-#include "eckart/base/error.hpp"
-
 #include <algorithm>
 
 namespace eckart::ngrams {
@@ -25,28 +23,6 @@ void put_head(std::vector<std::uint32_t>& words, std::size_t size, std::uint64_t
 }
 
 }  // namespace
-
-std::uint64_t RowReader::number(bool wide) {
-    require(at_ + (wide ? 2 : 1) <= words_.size(), "a row is cut off");
-    std::uint64_t value = words_[at_++];
-    if (wide) value |= std::uint64_t{words_[at_++]} << 32;
-    return value;
-}
-
-RowView RowReader::next() {
-    const auto head = static_cast<std::uint32_t>(number(false));
-    const bool wide_head = (head & RowView::wide_head_flag) != 0;
-    RowView row;
-    row.wide_counts = (head & RowView::wide_counts_flag) != 0;
-    row.size = head & ~(RowView::wide_counts_flag | RowView::wide_head_flag);
-    row.multiplicity = number(wide_head);
-    row.weight = number(wide_head);
-    const std::size_t length = std::size_t{row.size} * (row.wide_counts ? 3 : 2);
-    require(at_ + length <= words_.size(), "a row is cut off");
-    row.content = words_.subspan(at_, length);
-    at_ += length;
-    return row;
-}
 
 void append_row(std::vector<std::uint32_t>& words, std::uint64_t multiplicity, std::uint64_t weight,
                 std::span<const std::uint32_t> successors, std::span<const std::uint64_t> counts) {

@@ -2,28 +2,38 @@
 
 #include "eckart/base/error.hpp"
 #include "eckart/ngrams/packing.hpp"
-#include "eckart/ngrams/sort.hpp"
 
 #include <algorithm>
 #include <compare>
+#include <limits>
 
 namespace eckart::ngrams {
 
 namespace {
 
-constexpr std::size_t first_slots = 1024;
+/// The beginning of a row's content in 96 bits, so that comparing prefixes never contradicts comparing rows:
+/// three successors, then for rows of two their counts, for longer ones the fourth successor or the first
+/// count. A missing successor is 0, the others are one more than they are, and a count that does not fit is
+/// cut together with all behind it.
+Wide prefix(const RowView& row) {
+    constexpr int bits = 21;
+    static_assert(greatest_vocabulary == std::int64_t{1} << bits);
+    const auto successor = [&](std::size_t at) {
+        return at < row.size ? std::uint64_t{row.content[at]} + 1 : 0;
+    };
+    const std::uint64_t leading = (std::uint64_t{row.content[0]} << (2 * bits + 1)) |
+                                  (std::uint64_t{row.content[1]} << (bits + 1)) | successor(2);
+    constexpr std::uint64_t most16 = 0xffff, most10 = 0x3ff;
+    std::uint64_t rest = 0;
+    if (row.size > 2)
+        rest = (successor(3) << 10) | (row.size == 3 ? std::min(row.count(0), most10) : 0);
+    else
+        rest = row.count(0) >= most16 ? most16 << 16 : (row.count(0) << 16) | std::min(row.count(1), most16);
+    return (Wide{leading} << 32) | rest;
+}
 
 bool same_content(const RowView& a, const RowView& b) {
     return a.size == b.size && std::ranges::equal(a.content, b.content);
-}
-
-/// The three leading successors in 64 bits, so that comparing them compares the rows' beginnings.
-std::uint64_t leading(const RowView& row) {
-    constexpr int bits = 21;
-    static_assert(greatest_vocabulary == std::int64_t{1} << bits);
-    const std::uint64_t third = row.size > 2 ? std::uint64_t{row.content[2]} + 1 : 0;
-    return (std::uint64_t{row.content[0]} << (2 * bits + 1)) | (std::uint64_t{row.content[1]} << (bits + 1)) |
-           third;
 }
 
 bool before(const RowView& a, const RowView& b) {
@@ -37,60 +47,40 @@ bool before(const RowView& a, const RowView& b) {
 
 }  // namespace
 
-RowMerger::RowMerger(std::span<const std::uint32_t> words) : slots_(first_slots) {
+void RowMerger::sort_prefixes(std::span<const std::uint32_t> words) {
+    require(words.size() <= std::numeric_limits<std::uint32_t>::max(),
+            "{} words of rows are too many to be merged at once", words.size());
+    keys_.clear();
     for (RowReader reader(words); !reader.at_end();) {
-        const RowView row = reader.next();
-        const std::uint64_t hash = row.hash();
-        std::size_t slot = hash & (slots_.size() - 1);
-        while (slots_[slot] != 0) {
-            const std::size_t number = slots_[slot] - 1;
-            if (hashes_[number] == hash && same_content(rows_[number], row)) {
-                rows_[number].multiplicity += row.multiplicity;
-                rows_[number].weight += row.weight;
-                break;
-            }
-            slot = (slot + 1) & (slots_.size() - 1);
+        const std::size_t place = reader.place();
+        keys_.push_back((prefix(reader.next()) << 32) | place);
+    }
+    sort_(std::span(keys_));
+}
+
+void RowMerger::merge_group(std::span<const std::uint32_t> words, std::span<const Wide> keys) {
+    group_.clear();
+    for (const Wide key : keys) {
+        const RowView row = row_at(words, key);
+        if (!group_.empty() && same_content(group_.back(), row)) {
+            group_.back().multiplicity += row.multiplicity;
+            group_.back().weight += row.weight;
+        } else {
+            group_.push_back(row);
         }
-        if (slots_[slot] != 0) continue;
-        rows_.push_back(row);
-        hashes_.push_back(hash);
-        slots_[slot] = narrow<std::uint32_t>(rows_.size());
-        if (2 * rows_.size() > slots_.size()) grow();
     }
-}
-
-void RowMerger::grow() {
-    slots_.assign(4 * slots_.size(), 0);
-    for (std::size_t number = 0; number < hashes_.size(); ++number) {
-        std::size_t slot = hashes_[number] & (slots_.size() - 1);
-        while (slots_[slot] != 0) slot = (slot + 1) & (slots_.size() - 1);
-        slots_[slot] = static_cast<std::uint32_t>(number + 1);
+    if (group_.size() == 1) return;
+    std::sort(group_.begin(), group_.end(), before);
+    std::size_t kept = 0;
+    for (const RowView& row : std::span(group_).subspan(1)) {
+        if (same_content(group_[kept], row)) {
+            group_[kept].multiplicity += row.multiplicity;
+            group_[kept].weight += row.weight;
+        } else {
+            group_[++kept] = row;
+        }
     }
-}
-
-void RowMerger::sort() {
-    std::vector<Wide> keys(rows_.size());
-    for (std::size_t i = 0; i < rows_.size(); ++i) keys[i] = (Wide{leading(rows_[i])} << 64) | i;
-    WordSorter()(std::span(keys));
-    std::vector<RowView> sorted;
-    sorted.reserve(rows_.size());
-    for (std::size_t begin = 0; begin < keys.size();) {
-        std::size_t end = begin;
-        for (; end < keys.size() && keys[end] >> 64 == keys[begin] >> 64; ++end)
-            sorted.push_back(rows_[static_cast<std::uint64_t>(keys[end])]);
-        std::sort(sorted.begin() + static_cast<std::ptrdiff_t>(begin), sorted.end(), before);
-        begin = end;
-    }
-    rows_ = std::move(sorted);
-    hashes_.clear();
-    slots_.clear();
-}
-
-std::vector<std::uint32_t> merged(std::span<const std::uint32_t> words) {
-    const RowMerger merger(words);
-    std::vector<std::uint32_t> result;
-    for (const RowView& row : merger.rows()) append_row(result, row);
-    return result;
+    group_.resize(kept + 1);
 }
 
 }  // namespace eckart::ngrams

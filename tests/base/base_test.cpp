@@ -52,8 +52,8 @@ TEST(ExactSum, DoesNotDependOnTheOrder) {
     const auto sum = [&] {
         ExactSum total;
         for (const int k : order)
-            total.add_ratio(static_cast<std::uint64_t>(k), static_cast<Wide>(k) * k,
-                            static_cast<Wide>(k + 1) * (k + 2));
+            total.add(static_cast<std::uint64_t>(k),
+                      ExactSum::ratio(static_cast<Wide>(k) * k, static_cast<Wide>(k + 1) * (k + 2)));
         return total;
     };
     const ExactSum forward = sum();
@@ -66,11 +66,11 @@ TEST(ExactSum, DoesNotDependOnTheOrder) {
 
 TEST(ExactSum, DividesBeyondSixtyFourBits) {
     ExactSum sum;
-    sum.add_ratio(3, Wide{1} << 126, Wide{1} << 127);
+    sum.add(3, ExactSum::ratio(Wide{1} << 126, Wide{1} << 127));
     EXPECT_EQ(sum.value(), 1.5);
-    sum.add_ratio(1, (Wide{1} << 127) / 3, Wide{1} << 127);
+    sum.add(1, ExactSum::ratio((Wide{1} << 127) / 3, Wide{1} << 127));
     EXPECT_NEAR(sum.value(), 1.5 + 1.0 / 3, 1e-15);
-    EXPECT_THROW(sum.add_ratio(1, 1, 0), Error);
+    EXPECT_THROW(ExactSum::ratio(1, 0), Error);
 }
 
 TEST(Digest, PiecesAndWholeAgree) {

@@ -88,7 +88,8 @@ Rows collect(NgramCounter& counter, std::int64_t vocabulary, const SamplePlace& 
             text += fmt::format("{}|{}|{}\n", name_of({token}, {1}), collector.one_hot_multiplicity()[token],
                                 collector.one_hot_weight()[token]);
     for (std::int64_t bucket = 0; bucket < buckets.count(); ++bucket) {
-        const auto words = buckets.take(bucket);
+        std::vector<std::uint32_t> words;
+        buckets.take(bucket, words);
         for (RowReader reader(words); !reader.at_end();) {
             const RowView row = reader.next();
             std::vector<std::uint64_t> counts;

@@ -3,8 +3,10 @@
 #include "eckart/ngrams/row_collector.hpp"
 #include "eckart/ngrams/row_merger.hpp"
 
+#include <array>
 #include <filesystem>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -28,9 +30,10 @@ Content random_row(std::mt19937_64& random) {
     const std::size_t size = 2 + random() % 4;
     for (std::size_t i = 0; i < size; ++i) {
         row.first.push_back(token += 1 + static_cast<std::uint32_t>(random() % 3));
-        row.second.push_back(1 + random() % 2 + (random() % 50 == 0 ? std::uint64_t{1} << 40 : 0));
+        const std::uint64_t large = std::uint64_t{1} << std::array{9, 10, 15, 16, 31, 40}[random() % 6];
+        row.second.push_back(1 + random() % 2 + (random() % 50 == 0 ? large - random() % 2 : 0));
     }
-    row.second[0] = 1;  // so the greatest common divisor is 1
+    row.second[random() % size] = 1;  // so the greatest common divisor is 1
     return row;
 }
 
@@ -45,13 +48,40 @@ TEST(Rows, MergeAndSortAsAMapDoes) {
         expected[row].first += multiplicity;
         expected[row].second += weight;
     }
-    RowMerger merger(words);
-    merger.sort();
-    std::vector<std::pair<Content, Sums>> found;
-    for (const RowView& row : merger.rows()) found.push_back(plain(row));
-    EXPECT_EQ(found, (std::vector<std::pair<Content, Sums>>(expected.begin(), expected.end())));
-    const auto again = merged(merged(words));
-    EXPECT_EQ(RowMerger(again).rows().size(), expected.size());
+    const std::vector<std::pair<Content, Sums>> wanted(expected.begin(), expected.end());
+    RowMerger merger;
+    for (const int times : {1, 2}) {  // what is merged already stays as it is
+        std::vector<std::pair<Content, Sums>> found;
+        std::vector<std::uint32_t> merged;
+        merger.merge(words, [&](const RowView& row) {
+            found.push_back(plain(row));
+            append_row(merged, row);
+        });
+        EXPECT_EQ(found, wanted) << times;
+        words = merged;
+    }
+}
+
+TEST(Rows, LargerThanTheMemoryGoToTheScratchFile) {
+    const auto path = std::filesystem::temp_directory_path() / fmt::format("eckart-rows-{}", ::getpid());
+    RowBuckets buckets(8, 50000, path);
+    std::vector<std::uint32_t> successors(30000);
+    std::iota(successors.begin(), successors.end(), 0);
+    std::vector<std::uint64_t> counts(successors.size(), 1);
+    for (int i = 0; i < 2; ++i) {
+        counts[7] = 1 + static_cast<std::uint64_t>(i);
+        buckets.add(40000, successors, counts);
+        buckets.add(3, std::vector<std::uint32_t>{1, 2}, std::vector<std::uint64_t>{1, 2});
+    }
+    std::vector<std::size_t> sizes;
+    for (std::int64_t bucket = 0; bucket < buckets.count(); ++bucket) {
+        std::vector<std::uint32_t> words;
+        buckets.take(bucket, words);
+        RowMerger().merge(words, [&](const RowView& row) { sizes.push_back(row.size); });
+    }
+    std::sort(sizes.begin(), sizes.end());
+    EXPECT_EQ(sizes, (std::vector<std::size_t>{2, 30000, 30000}));
+    std::filesystem::remove(path);
 }
 
 TEST(Rows, AreRefusedWhenCutOff) {
@@ -66,7 +96,7 @@ TEST(Rows, AreTheSameThroughMemoryAndThroughTheScratchFile) {
     std::map<Content, Sums> found[2];
     for (const int small : {0, 1}) {
         std::mt19937_64 random(2);
-        RowBuckets buckets(8, small ? 10000 : 100000000, path);
+        RowBuckets buckets(8, small ? 50000 : 100000000, path);
         RowCollector collector(100, buckets);
         for (int i = 0; i < 20000; ++i) {
             Content row = random_row(random);
@@ -77,10 +107,12 @@ TEST(Rows, AreTheSameThroughMemoryAndThroughTheScratchFile) {
         EXPECT_EQ(collector.rows(), 20000);
         EXPECT_EQ(buckets.spilled_bytes() > 0, small == 1);
         for (std::int64_t bucket = 0; bucket < buckets.count(); ++bucket) {
-            const auto words = buckets.take(bucket);
-            const RowMerger merger(words);
-            for (const RowView& row : merger.rows()) found[small].insert(plain(row));
-            EXPECT_TRUE(buckets.take(bucket).empty());
+            std::vector<std::uint32_t> words;
+            buckets.take(bucket, words);
+            RowMerger().merge(words, [&](const RowView& row) { found[small].insert(plain(row)); });
+            words.clear();
+            buckets.take(bucket, words);
+            EXPECT_TRUE(words.empty());
         }
     }
     EXPECT_EQ(found[0], found[1]);

@@ -15,9 +15,15 @@ public:
     ExactSum() = default;
     ExactSum(std::uint64_t whole, std::uint64_t fraction) : whole_(whole), fraction_(fraction) {}
 
-    /// Adds the rational `count * numerator / denominator`, e.g. a row's multiplicity times sum(c^2) /
-    /// total^2.
-    void add_ratio(std::uint64_t count, Wide numerator, Wide denominator);
+    /// A ratio, cut to 2^-64: e.g. a row's sum(c^2) / total^2. Requires it to be below 2^64.
+    static ExactSum ratio(Wide numerator, Wide denominator);
+
+    /// Adds `count` times `term`.
+    void add(std::uint64_t count, const ExactSum& term) {
+        const Wide scaled = Wide{term.fraction_} * count;
+        *this += ExactSum(term.whole_ * count + static_cast<std::uint64_t>(scaled >> 64),
+                          static_cast<std::uint64_t>(scaled));
+    }
 
     ExactSum& operator+=(const ExactSum& other) {
         fraction_ += other.fraction_;

@@ -31,6 +31,8 @@ struct CsrBlock {
     }
     void append_row(std::span<const std::int32_t> columns_of_row, std::span<const std::uint64_t> counts,
                     std::int64_t contexts, std::int64_t ngrams);
+    /// Takes the rows out and keeps the memory.
+    void clear();
     /// Bytes held.
     std::int64_t bytes() const;
 };

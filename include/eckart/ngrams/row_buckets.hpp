@@ -1,6 +1,8 @@
 #pragma once
 
+#include "eckart/ngrams/paged_words.hpp"
 #include "eckart/ngrams/row_code.hpp"
+#include "eckart/ngrams/row_merger.hpp"
 #include "eckart/ngrams/spill_file.hpp"
 
 #include <cstdint>
@@ -16,23 +18,22 @@ class RowBuckets {
 public:
     RowBuckets(int bits, std::int64_t budget_bytes, std::filesystem::path spill_path);
 
-    std::int64_t count() const { return static_cast<std::int64_t>(buckets_.size()); }
+    std::int64_t count() const { return static_cast<std::int64_t>(segments_.size()); }
     /// Adds the row of one context. Requires two or more successors, ascending, and counts without a common
     /// divisor.
     void add(std::uint64_t weight, std::span<const std::uint32_t> successors,
              std::span<const std::uint64_t> counts);
-    /// Takes the rows of one bucket out.
-    std::vector<std::uint32_t> take(std::int64_t bucket);
+    /// Moves the rows of one bucket to the end of `rows`.
+    void take(std::int64_t bucket, std::vector<std::uint32_t>& rows);
     std::int64_t spilled_bytes() const { return spill_.size(); }
 
 private:
     void spill();
     int bits_;
-    std::int64_t budget_words_;
-    std::int64_t words_ = 0;
-    std::vector<std::vector<std::uint32_t>> buckets_;
+    PagedWords words_;
     std::vector<std::vector<Segment>> segments_;
     SpillFile spill_;
+    RowMerger merger_;
     std::vector<std::uint32_t> row_;
 };
 

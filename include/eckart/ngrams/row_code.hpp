@@ -1,9 +1,10 @@
 #pragma once
 
+#include "eckart/base/error.hpp"
 #include "eckart/base/random.hpp"
 
+#include <bit>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -28,29 +29,47 @@ struct RowView {
         if (!wide_counts) return content[size + at];
         return content[size + 2 * at] | (std::uint64_t{content[size + 2 * at + 1]} << 32);
     }
-    std::uint64_t hash() const {
-        std::uint64_t state = size;
-        std::size_t at = 0;
-        for (; at + 1 < content.size(); at += 2)
-            state =
-                mix64(state + (content[at] | (std::uint64_t{content[at + 1]} << 32))) + 0x9e3779b97f4a7c15ULL;
-        if (at < content.size()) state = mix64(state + content[at]);
-        return mix64(state);
-    }
 };
 
-/// Reads rows one after another.
+/// Reads rows one after another. Throws `Error` when the last is cut off.
 class RowReader {
 public:
     explicit RowReader(std::span<const std::uint32_t> words) : words_(words) {}
     bool at_end() const { return at_ == words_.size(); }
-    RowView next();
+    /// Words before the next row.
+    std::size_t place() const { return at_; }
+    RowView next() {
+        require(!at_end(), "there is no further row");
+        const std::uint32_t head = words_[at_];
+        const bool wide_head = (head & RowView::wide_head_flag) != 0;
+        RowView row;
+        row.wide_counts = (head & RowView::wide_counts_flag) != 0;
+        row.size = head & ~(RowView::wide_counts_flag | RowView::wide_head_flag);
+        const std::size_t before = wide_head ? 5 : 3,
+                          length = std::size_t{row.size} * (row.wide_counts ? 3 : 2);
+        require(before + length <= words_.size() - at_, "a row is cut off");
+        const std::uint32_t* const word = words_.data() + at_;
+        row.multiplicity = wide_head ? word[1] | (std::uint64_t{word[2]} << 32) : word[1];
+        row.weight = wide_head ? word[3] | (std::uint64_t{word[4]} << 32) : word[2];
+        row.content = words_.subspan(at_ + before, length);
+        at_ += before + length;
+        return row;
+    }
 
 private:
-    std::uint64_t number(bool wide);
     std::span<const std::uint32_t> words_;
     std::size_t at_ = 0;
 };
+
+/// Spreads rows over buckets: the same for equal rows.
+inline std::uint64_t row_hash(std::span<const std::uint32_t> successors,
+                              std::span<const std::uint64_t> counts) {
+    constexpr std::uint64_t odd = 0x9e3779b97f4a7c15ULL;
+    std::uint64_t state = successors.size();
+    for (std::size_t i = 0; i < successors.size(); ++i)
+        state = std::rotl((state ^ successors[i]) * odd + counts[i], 29);
+    return mix64(state);
+}
 
 void append_row(std::vector<std::uint32_t>& words, std::uint64_t multiplicity, std::uint64_t weight,
                 std::span<const std::uint32_t> successors, std::span<const std::uint64_t> counts);
