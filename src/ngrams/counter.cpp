@@ -41,8 +41,9 @@ public:
           scanner_(packing_, options.min_count),
           bucket_bits_(bucket_bits_for(ranks_)),
           sub_bits_(partition_bits - bucket_bits_),
-          pool_(options.memory_bytes / 16 * 15, page_bytes_for(options.memory_bytes / 16 * 15, bucket_bits_)),
-          grouping_(options.memory_bytes / 16 / static_cast<std::int64_t>(sizeof(Word))),
+          pool_(options.memory_bytes - grouping_bytes(options),
+                page_bytes_for(options.memory_bytes - grouping_bytes(options), bucket_bits_)),
+          grouping_(grouping_bytes(options) / static_cast<std::int64_t>(sizeof(Word))),
           cursors_(std::size_t{1} << bucket_bits_),
           pages_(cursors_.size()),
           segments_(cursors_.size()),
@@ -178,6 +179,13 @@ public:
 
 private:
     static constexpr std::int64_t no_page = -1;
+
+    /// A sixteenth of the memory, or up to half of it for a context that every token follows.
+    static std::int64_t grouping_bytes(const CounterOptions& options) {
+        const std::int64_t longest = options.vocabulary * 5 / 4 * static_cast<std::int64_t>(sizeof(Word));
+        return std::max(options.memory_bytes / 16, std::min(options.memory_bytes / 2, longest));
+    }
+
     static constexpr int stretch_shift = sample_bits - partition_bits;
 
     /// Counts contexts by the leading bits of their hash.
@@ -332,8 +340,7 @@ private:
             RunWriter<Word> writer(spill_, runs_++, segments_[static_cast<std::size_t>(bucket)]);
             for (std::int64_t sub = 0; sub < std::int64_t{1} << sub_bits_; ++sub) {
                 const SortedRecords<Word> records{grouping_.sorted(static_cast<std::size_t>(sub)), {}};
-                statistics_.spilled_records += static_cast<std::int64_t>(records.words.size());
-                writer.add((bucket << sub_bits_) + sub, records);
+                statistics_.spilled_records += writer.add((bucket << sub_bits_) + sub, records);
             }
             writer.close();
         }

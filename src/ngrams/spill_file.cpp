@@ -71,8 +71,8 @@ void SpillFile::sync() {
         throw Error("cannot sync the scratch file {}{}", path_.string(), io::cause_of(errno, path_));
 }
 
-std::vector<std::byte> SpillFile::read(const Segment& segment) const {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(segment.bytes));
+std::vector<std::byte> SpillFile::read(const Segment& segment, std::vector<std::byte> bytes) const {
+    bytes.resize(static_cast<std::size_t>(segment.bytes));
     std::span<std::byte> rest(bytes);
     while (!rest.empty()) {
         const std::int64_t at = segment.offset + segment.bytes - static_cast<std::int64_t>(rest.size());

@@ -3,6 +3,7 @@
 #include "eckart/ngrams/packing.hpp"
 #include "eckart/ngrams/run_codec.hpp"
 #include "eckart/ngrams/sort.hpp"
+#include "eckart/ngrams/spread_sorter.hpp"
 #include "eckart/ngrams/tally.hpp"
 
 #include <algorithm>
@@ -104,27 +105,40 @@ TYPED_TEST(Records, GiveContextAndSuccessorBack) {
 TYPED_TEST(Records, SortAtEverySize) {
     std::mt19937_64 random(3);
     const WordSorter sort;
-    for (const std::size_t size : {0, 1, 2, 39, 40, 41, 100, 1000, 30000}) {
-        std::vector<TypeParam> words(size);
-        for (auto& word : words)
-            word = random_word<TypeParam>(random) & low_bits<TypeParam>(size % 2 == 0 ? 20 : 64);
-        auto expected = words;
-        std::sort(expected.begin(), expected.end());
-        sort(std::span(words));
-        EXPECT_EQ(words, expected);
-    }
+    SpreadSorter<TypeParam> spread;
+    for (const std::size_t size : {0, 1, 2, 24, 25, 39, 40, 41, 100, 1000, 30000, 70000})
+        for (const bool crowded : {false, true}) {
+            std::vector<TypeParam> words(size);
+            for (auto& word : words) {
+                word = random_word<TypeParam>(random);
+                if (crowded && random() % 2) word = word & low_bits<TypeParam>(20);
+            }
+            auto expected = words, spread_words = words;
+            std::sort(expected.begin(), expected.end());
+            sort(std::span(words));
+            EXPECT_EQ(words, expected) << size;
+            spread(std::span(spread_words));
+            EXPECT_EQ(spread_words, expected) << size;
+        }
+}
+
+template <typename Word>
+void add(Tally<Word>& tally, const Word& word, std::uint64_t count) {
+    const Extra<Word> extra{word, count - 1};
+    tally.add(std::as_bytes(std::span(&word, 1)),
+              std::as_bytes(std::span(&extra, 1).first(count > 1 ? 1 : 0)));
 }
 
 TYPED_TEST(Records, CombineWithinFixedMemory) {
     std::mt19937_64 random(4);
-    const WordSorter sort;
+    SpreadSorter<TypeParam> sort;
     std::vector<TypeParam> memory(100);
     Tally<TypeParam> tally(sort, memory);
     std::map<TypeParam, std::uint64_t> expected;
     for (int i = 0; i < 5000; ++i) {
         const TypeParam word{random() % 50};
         const std::uint64_t count = random() % 3 == 0 ? 1 + random() % 1000 : 1;
-        tally.add(word, count);
+        add(tally, word, count);
         expected[word] += count;
     }
     std::map<TypeParam, std::uint64_t> found;
@@ -132,14 +146,14 @@ TYPED_TEST(Records, CombineWithinFixedMemory) {
     EXPECT_EQ(found, expected);
     tally.clear();
     const auto overfill = [&] {
-        for (std::uint64_t i = 0; i < 200; ++i) tally.add(TypeParam{i}, 1);
+        for (std::uint64_t i = 0; i < 200; ++i) add(tally, TypeParam{i}, 1);
     };
     EXPECT_THROW(overfill(), Error);
 }
 
 TYPED_TEST(Records, ComeBackFromARunAsTheyWere) {
     std::mt19937_64 random(5);
-    const WordSorter sort;
+    SpreadSorter<TypeParam> sort;
     const Folder folder;
     SpillFile file(folder / "run");
     std::vector<Segment> segments;
@@ -150,6 +164,7 @@ TYPED_TEST(Records, ComeBackFromARunAsTheyWere) {
         words.resize(partition == 4 ? 60000 : 50);  // the second is cut into several segments
         for (auto& word : words) word = random_word<TypeParam>(random);
         words.resize(words.size() + 7, words.front());  // and some are there more than once
+        words.resize(words.size() + 1, words[1]);
         sort(std::span(words));
         writer.add(partition, {words, {}});
     }

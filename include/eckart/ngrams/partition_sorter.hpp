@@ -1,7 +1,7 @@
 #pragma once
 
 #include "eckart/ngrams/page_pool.hpp"
-#include "eckart/ngrams/sort.hpp"
+#include "eckart/ngrams/spread_sorter.hpp"
 
 #include <array>
 #include <cstdint>
@@ -24,7 +24,7 @@ public:
 
     std::int64_t capacity() const { return static_cast<std::int64_t>(capacity_); }
     std::span<Word> memory() { return {words_.get(), capacity_}; }
-    const WordSorter& sorter() const { return order_; }
+    SpreadSorter<Word>& sorter() { return order_; }
 
     /// Groups the records of some pages. Requires room for them.
     void gather(const PagePool<Word>& pool, std::span<const std::int64_t> pages) {
@@ -58,7 +58,7 @@ private:
     std::size_t capacity_;
     std::unique_ptr<Word[]> words_;
     std::array<std::size_t, partitions + 1> begin_{};
-    WordSorter order_;
+    SpreadSorter<Word> order_;
 };
 
 }  // namespace eckart::ngrams

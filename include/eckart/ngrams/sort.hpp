@@ -9,8 +9,8 @@
 
 namespace eckart::ngrams {
 
-/// Sorts words ascending, in place; vectorised (Highway's vqsort) for 64 and 128 bits. Meant for the words of
-/// one partition, which lie in cache.
+/// Sorts words ascending, in place; vectorised (Highway's vqsort) for 64 and 128 bits. A call costs a system
+/// call (for random pivots): meant for many words.
 class WordSorter {
 public:
     WordSorter();

@@ -36,8 +36,9 @@ public:
     void flush();
     /// Flushes, then makes it durable.
     void sync();
-    /// The bytes of a segment. Requires it to be flushed. Throws `Error` when they are not those written.
-    std::vector<std::byte> read(const Segment& segment) const;
+    /// The bytes of a segment, in the memory of `bytes`. Requires it to be flushed. Throws `Error` when they
+    /// are not those written.
+    std::vector<std::byte> read(const Segment& segment, std::vector<std::byte> bytes = {}) const;
     /// Closes the file, which stays.
     void close();
     /// Closes and deletes it.

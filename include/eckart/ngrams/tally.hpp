@@ -1,10 +1,12 @@
 #pragma once
 
 #include "eckart/base/error.hpp"
-#include "eckart/ngrams/sort.hpp"
+#include "eckart/ngrams/spread_sorter.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -45,41 +47,37 @@ void for_each_record(const SortedRecords<Word>& records, Visit visit) {
 template <typename Word>
 class Tally {
 public:
-    Tally(const WordSorter& sorter, std::span<Word> memory) : sort_(sorter), memory_(memory) {}
+    Tally(SpreadSorter<Word>& sorter, std::span<Word> memory) : sort_(sorter), memory_(memory) {}
 
     void clear() {
         size_ = 0;
+        in_order_ = true;
         extras_.clear();
     }
-    void add(const Word& word, std::uint64_t count) {
-        if (size_ == memory_.size()) combine();
-        memory_[size_++] = word;
-        if (count > 1) extras_.push_back({word, count - 1});
+    /// Adds words and extras as they lie in memory, the words ascending.
+    void add(std::span<const std::byte> words, std::span<const std::byte> extras) {
+        const std::size_t before = extras_.size();
+        extras_.resize(before + extras.size() / sizeof(Extra<Word>));
+        std::memcpy(extras_.data() + before, extras.data(), extras.size());
+        while (!words.empty()) {
+            if (size_ == memory_.size()) combine();
+            const std::size_t now = std::min(memory_.size() - size_, words.size() / sizeof(Word));
+            std::memcpy(&memory_[size_], words.data(), now * sizeof(Word));
+            in_order_ = in_order_ && (size_ == 0 || !(memory_[size_] < memory_[size_ - 1]));
+            size_ += now;
+            words = words.subspan(now * sizeof(Word));
+        }
     }
     /// All that was added since `clear`. Valid until the next `add`.
     SortedRecords<Word> sorted() {
-        sort_(memory_.first(size_));
-        sum_extras();
+        bring_in_order();
         return {memory_.first(size_), extras_};
     }
 
 private:
-    void combine() {
-        sort_(memory_.first(size_));
-        std::size_t kept = 0;
-        for (std::size_t at = 0; at < size_;) {
-            std::size_t end = at + 1;
-            while (end < size_ && memory_[end] == memory_[at]) ++end;
-            if (end - at > 1) extras_.push_back({memory_[at], end - at - 1});
-            memory_[kept++] = memory_[at];
-            at = end;
-        }
-        size_ = kept;
-        sum_extras();
-        require(size_ <= memory_.size() / 8 * 7,
-                "one partition holds more than {} distinct n-grams: give more --memory", size_);
-    }
-    void sum_extras() {
+    void bring_in_order() {
+        if (!in_order_) sort_(memory_.first(size_));
+        in_order_ = true;
         std::sort(extras_.begin(), extras_.end(),
                   [](const Extra<Word>& a, const Extra<Word>& b) { return a.word < b.word; });
         std::size_t kept = 0;
@@ -90,10 +88,25 @@ private:
                 extras_[kept++] = extra;
         extras_.resize(kept);
     }
+    void combine() {
+        bring_in_order();
+        std::size_t kept = 0;
+        for (std::size_t at = 0; at < size_;) {
+            std::size_t end = at + 1;
+            while (end < size_ && memory_[end] == memory_[at]) ++end;
+            if (end - at > 1) extras_.push_back({memory_[at], end - at - 1});
+            memory_[kept++] = memory_[at];
+            at = end;
+        }
+        size_ = kept;
+        require(size_ <= memory_.size() / 8 * 7,
+                "one partition holds more than {} distinct n-grams: give more --memory", size_);
+    }
 
-    const WordSorter& sort_;
+    SpreadSorter<Word>& sort_;
     std::span<Word> memory_;
     std::size_t size_ = 0;
+    bool in_order_ = true;
     std::vector<Extra<Word>> extras_;
 };
 
