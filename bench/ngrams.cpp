@@ -1,15 +1,20 @@
-// Counting against its limits, on the same 5-grams in one run: a bare radix sort of the packed records (the
-// limit), std::sort, vqsort and a hash count (other ways to count), then Eckart's counter, its whole matrix
-// stage in memory (token file to finished matrix directory), and the same with a tenth of the memory.
-// ECKART_BENCH_TOKENS=FILE takes 16-bit tokens from a file (separator 1) instead of a Zipf law.
-// items_per_second is tokens (n-grams) per second on one core.
+// The matrix stage against its limits, on the same 5-grams in one run: a bare radix sort of the packed
+// records (the limit), std::sort, vqsort and a hash count (other ways to count), memory touched for the first
+// time and the disk (what the system takes), then Eckart's counter, its whole matrix stage in memory (token
+// file to finished matrix directory), and the same with a tenth of the memory that the records take.
+// ECKART_BENCH_TOKENS=FILE takes 16-bit tokens from a file (separator ECKART_BENCH_SEPARATOR, default 1)
+// instead of a Zipf law; ECKART_BENCH_DIR is where files go. items_per_second is tokens (n-grams) per second.
+// On several ranks: mpirun -n 2 bench-ngrams --benchmark_filter=matrix_stage
 
 #include "eckart/base/progress.hpp"
 #include "eckart/matrix/make_matrix.hpp"
+#include "eckart/mpi/collectives.hpp"
 #include "eckart/mpi/communicator.hpp"
 #include "eckart/ngrams/counter.hpp"
 #include "eckart/ngrams/packing.hpp"
+#include "eckart/ngrams/page_pool.hpp"
 #include "eckart/ngrams/sort.hpp"
+#include "eckart/ngrams/spill_file.hpp"
 #include "eckart/text/corpus.hpp"
 
 #include <algorithm>
@@ -19,6 +24,7 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -29,24 +35,41 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint32_t separator = 1, vocabulary = 32000;
+constexpr std::uint32_t vocabulary = 32000;
 constexpr int order = 5;
 
-/// The tokens, in memory and as a file in a folder of their own.
+const mpi::Communicator& world() {
+    static const mpi::Communicator comm = mpi::Communicator::world();
+    return comm;
+}
+
+std::string environment(const char* name, const std::string& otherwise) {
+    const char* const value = std::getenv(name);
+    return value != nullptr ? value : otherwise;
+}
+
+/// The tokens, in memory and as a file in a folder that the ranks share.
 struct Tokens {
-    fs::path folder = fs::temp_directory_path() / fmt::format("eckart-bench-{}", ::getpid());
+    fs::path folder = fs::path(environment("ECKART_BENCH_DIR", fs::temp_directory_path())) /
+                      fmt::format("eckart-bench-{}", mpi::broadcast(world(), std::int64_t{::getpid()}));
     fs::path file = folder / "tokens.bin";
     std::vector<std::uint32_t> ids;
+    bool made_here = world().is_root();
 
     Tokens() {
-        fs::create_directories(folder);
         std::vector<std::uint16_t> words = load();
-        std::ofstream(file, std::ios::binary)
-            .write(reinterpret_cast<const char*>(words.data()),
-                   static_cast<std::streamsize>(2 * words.size()));
+        if (made_here) {
+            fs::create_directories(folder);
+            std::ofstream(file, std::ios::binary)
+                .write(reinterpret_cast<const char*>(words.data()),
+                       static_cast<std::streamsize>(2 * words.size()));
+        }
         ids.assign(words.begin(), words.end());
+        world().barrier();
     }
-    ~Tokens() { fs::remove_all(folder); }
+    ~Tokens() {
+        if (made_here) fs::remove_all(folder);
+    }
     Tokens(Tokens&&) = delete;
     std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
 
@@ -61,7 +84,7 @@ private:
         // Zipf's law by inversion, with some memory: every other token depends on the one before.
         std::mt19937_64 random(1);
         std::uniform_real_distribution<double> uniform;
-        std::vector<std::uint16_t> words(20'000'000);
+        std::vector<std::uint16_t> words(50'000'000);
         for (std::size_t i = 0; i < words.size(); ++i) {
             const auto drawn = static_cast<std::uint32_t>(std::pow(vocabulary - 2.0, uniform(random)));
             const bool follows = i > 0 && (random() & 1) != 0;
@@ -75,11 +98,6 @@ private:
 const Tokens& tokens() {
     static const Tokens instance;
     return instance;
-}
-
-const mpi::Communicator& world() {
-    static const mpi::Communicator comm = mpi::Communicator::world();
-    return comm;
 }
 
 /// All 5-grams as the words that a sort must bring together.
@@ -145,6 +163,32 @@ void hash_count(benchmark::State& state) {
     });
 }
 
+/// Memory that the process did not have before, as much as the records take, touched once.
+void first_touch(benchmark::State& state) {
+    for (auto _ : state) {
+        const ngrams::PoolMemory memory(tokens().size() * ngrams::PagePool<std::uint64_t>::record_bytes);
+        for (std::int64_t at = 0; at < memory.bytes(); at += 4096) memory.data()[at] = std::byte{1};
+        benchmark::ClobberMemory();
+    }
+    state.SetItemsProcessed(state.iterations() * tokens().size());
+    state.SetBytesProcessed(state.items_processed() * ngrams::PagePool<std::uint64_t>::record_bytes);
+}
+/// As many bytes as spilled records take, written, synced and read.
+void disk(benchmark::State& state) {
+    const std::vector<std::byte> bytes(std::size_t{1} << 20, std::byte{42});
+    const std::int64_t count = tokens().size() * 8 / std::ssize(bytes);
+    for (auto _ : state) {
+        ngrams::SpillFile file(tokens().folder / "disk");
+        std::vector<ngrams::Segment> segments;
+        for (std::int64_t i = 0; i < count; ++i) segments.push_back(file.append(bytes));
+        file.sync();
+        std::vector<std::byte> back;
+        for (const ngrams::Segment& segment : segments) back = file.read(segment, std::move(back));
+        file.remove();
+    }
+    state.SetBytesProcessed(state.iterations() * count * std::ssize(bytes));
+}
+
 /// Cut, spread over partitions, sorted, contexts cut, rows hashed: all but the merging and writing of rows.
 void counter(benchmark::State& state) {
     for (auto _ : state) {
@@ -167,10 +211,11 @@ void matrix_stage(benchmark::State& state, std::int64_t memory) {
     text::CorpusOptions reading;
     reading.order = order;
     reading.vocabulary = vocabulary;
-    reading.separator = separator;
-    Progress progress = Progress::silent();
-    nlohmann::json statistics;
+    reading.separator = std::stoi(environment("ECKART_BENCH_SEPARATOR", "1"));
+    tokens();
+    matrix::Manifest made;
     for (auto _ : state) {
+        Progress progress = Progress::silent();
         text::Corpus corpus = text::Corpus::open({tokens().file.string()}, reading);
         corpus.prepare(world(), progress);
         matrix::MatrixOptions options;
@@ -178,33 +223,52 @@ void matrix_stage(benchmark::State& state, std::int64_t memory) {
         options.scratch = tokens().folder / "scratch";
         options.memory_bytes = memory;
         fs::create_directories(options.directory);
-        statistics = matrix::make_matrices(world(), corpus, options, {}, {}, progress).front().statistics;
+        made = matrix::make_matrices(world(), corpus, options, {}, {}, progress).front();
     }
     state.SetItemsProcessed(state.iterations() * tokens().size());
-    state.counters["spilled_bytes"] = statistics.at("spilled_bytes").get<double>();
-    state.counters["peak_bytes"] = statistics.at("peak_resident_bytes").get<double>();
+    state.counters["spilled"] = made.statistics.at("spilled_bytes").get<double>();
+    state.counters["exchanged"] = made.statistics.at("exchanged_bytes").get<double>();
+    state.counters["written"] = made.statistics.at("written_bytes").get<double>();
+    state.counters["rss"] = made.statistics.at("peak_resident_bytes").get<double>();
+    for (const auto& stage : made.stages)
+        state.counters[stage.at("name").get<std::string>()] = stage.at("seconds").get<double>();
 }
 void matrix_stage_in_memory(benchmark::State& state) {
     matrix_stage(state, std::int64_t{4} << 30);
 }
+/// The records may take a tenth of what they are.
 void matrix_stage_spilling(benchmark::State& state) {
-    matrix_stage(state, std::int64_t{180} << 20);
+    const std::int64_t records = tokens().size() * ngrams::PagePool<std::uint64_t>::record_bytes;
+    matrix_stage(state, matrix::memory_for(records / world().size() / 10, vocabulary));
 }
 
 BENCHMARK(bare_radix_sort)->Unit(benchmark::kMillisecond);
-BENCHMARK(standard_sort)->Unit(benchmark::kMillisecond);
+BENCHMARK(standard_sort)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK(vectorised_sort)->Unit(benchmark::kMillisecond);
-BENCHMARK(hash_count)->Unit(benchmark::kMillisecond);
-BENCHMARK(counter)->Unit(benchmark::kMillisecond);
-BENCHMARK(matrix_stage_spilling)->Unit(benchmark::kMillisecond);
-BENCHMARK(matrix_stage_in_memory)->Unit(benchmark::kMillisecond);
+BENCHMARK(hash_count)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(first_touch)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(disk)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(counter)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(3);
+BENCHMARK(matrix_stage_spilling)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(3);
+BENCHMARK(matrix_stage_in_memory)->Unit(benchmark::kMillisecond)->UseRealTime()->Iterations(3);
+
+/// Ranks other than the first take part and are silent.
+class Silent final : public benchmark::BenchmarkReporter {
+public:
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>&) override {}
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    return mpi::run_job(argc, argv, [&](const mpi::Communicator&) {
+    return mpi::run_job(argc, argv, [&](const mpi::Communicator& comm) {
         benchmark::Initialize(&argc, argv);
-        benchmark::RunSpecifiedBenchmarks();
+        Silent silent;
+        if (comm.is_root())
+            benchmark::RunSpecifiedBenchmarks();
+        else
+            benchmark::RunSpecifiedBenchmarks(&silent);
         return 0;
     });
 }

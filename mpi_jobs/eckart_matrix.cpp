@@ -42,7 +42,7 @@ po::options_description options() {
         "DIR/contexts-N")("scratch", po::value<std::string>()->value_name("DIR"),
                           "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)")(
         "keep-contexts", po::bool_switch(),
-        "also keep the unmerged rows, with their contexts (see eckart-dump)")(
+        "also keep the unmerged rows, with their contexts (see eckart dump)")(
         "dry-run", po::bool_switch(), "count a sample, say what the whole will take, and stop")(
         "plan-ranks", po::value<int>()->value_name("N"), "ranks to plan for with --dry-run (default: these)")(
         "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
@@ -136,14 +136,22 @@ void clear_old_matrices(const matrix::MatrixOptions& options) {
 
 void report(const matrix::Manifest& manifest, Progress& progress) {
     const auto say = [](std::int64_t number) { return format_count(static_cast<double>(number)); };
+    const auto& statistics = manifest.statistics;
+    const auto number = [&](const char* name) { return statistics.at(name).get<double>(); };
     progress.note(
         fmt::format("{} {}-grams, {} contexts, {} columns, {} non-zeros; merged: {} rows, {} non-zeros",
                     say(manifest.ngrams), manifest.order, say(manifest.contexts), say(manifest.columns),
                     say(manifest.nonzeros), say(manifest.merged_rows), say(manifest.merged_nonzeros)));
-    progress.note(
-        fmt::format("||W||_F^2 = {:.6f}, digest {}, {} tokens/s a rank", manifest.frobenius_squared.value(),
-                    manifest.digest.hex(),
-                    format_count(manifest.statistics.at("tokens_per_second_per_rank").get<double>())));
+    progress.note(fmt::format(
+        "{} tokens/s a rank; spilled {}, exchanged {}, written {}, {:.2f} bytes an n-gram; {:.1f} % of the "
+        "rows "
+        "are left after merging; imbalance {:.3f}",
+        format_count(number("tokens_per_second_per_rank")),
+        format_bytes(number("spilled_bytes") + number("spilled_row_bytes")),
+        format_bytes(number("exchanged_bytes")), format_bytes(number("written_bytes")),
+        number("written_bytes_per_ngram"), 100 * number("merged_rows_per_context"), number("imbalance")));
+    progress.note(fmt::format("||W||_F^2 = {:.6f}, digest {}", manifest.frobenius_squared.value(),
+                              manifest.digest.hex()));
 }
 
 int run(const mpi::Communicator& world, int argc, char** argv) {
@@ -183,10 +191,8 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     if (mpi::any(world, complete)) return exit_success;
     corpus->prepare(world, progress);
     if (dry_run) {
-        constexpr double disk_bytes_per_second = 500e6;  // buffered writes with fsync, seen on one disk
         const int ranks = command->has("plan-ranks") ? command->get<int>("plan-ranks") : world.size();
-        const auto plan =
-            matrix::forecast(world, *corpus, *options, std::max(1, ranks), disk_bytes_per_second, progress);
+        const auto plan = matrix::forecast(world, *corpus, *options, std::max(1, ranks), progress);
         if (world.is_root()) std::cout << plan.describe() << "\n";
         return exit_success;
     }

@@ -26,6 +26,7 @@ constexpr std::array subcommands{
     Subcommand{"cancel", "take a run's jobs out of SLURM's hands", cancel_command},
     Subcommand{"report", "one report on one or several runs", report_command},
     Subcommand{"inspect", "what an artefact is", inspect_command},
+    Subcommand{"dump", "the counts of a matrix as plain text", dump_command},
 };
 
 std::string usage() {

@@ -3,6 +3,7 @@
 #include "eckart/base/error.hpp"
 #include "eckart/driver/command_line.hpp"
 #include "eckart/driver/commands.hpp"
+#include "eckart/matrix/context_file.hpp"
 #include "eckart/report/inspect.hpp"
 
 #include <iostream>
@@ -49,7 +50,9 @@ int inspect_command(int argc, char** argv) {
     po::options_description options("Inspect");
     options.add_options()("path", po::value<std::vector<std::string>>()->required()->value_name("PATH..."),
                           "artefacts (or the arguments)")("json", po::bool_switch(),
-                                                          "as JSON, one line each");
+                                                          "as JSON, one line each")(
+        "rows", po::bool_switch(), "rows of a matrix as text: context, tab, successors with counts")(
+        "limit", po::value<std::int64_t>()->default_value(20)->value_name("N"), "rows to show");
     po::positional_options_description positional;
     positional.add("path", -1);
     const Command command = parse_command(
@@ -60,9 +63,29 @@ int inspect_command(int argc, char** argv) {
         return exit_success;
     }
     for (const auto& path : command.get<std::vector<std::string>>("path")) {
+        if (command.flag("rows")) {
+            matrix::show_rows(path, command.get<std::int64_t>("limit"), std::cout);
+            continue;
+        }
         const nlohmann::json facts = report::inspect(path);
         std::cout << (command.flag("json") ? facts.dump() + "\n" : report::inspection_text(facts));
     }
+    return exit_success;
+}
+
+int dump_command(int argc, char** argv) {
+    po::options_description options("Dump");
+    options.add_options()("matrix", po::value<std::string>()->required()->value_name("DIR"),
+                          "directory of a matrix made with --keep-contexts (or the argument)");
+    po::positional_options_description positional;
+    positional.add("matrix", 1);
+    const Command command = parse_command(
+        argc, argv, "eckart dump MATRIX_DIR",
+        "Counts as plain text: a line an n-gram, its token ids, a tab, its count.", options, positional);
+    if (command.message.empty())
+        matrix::dump_counts(command.get<std::string>("matrix"), std::cout);
+    else
+        std::cout << command.message;
     return exit_success;
 }
 

@@ -1,10 +1,12 @@
 #include "eckart/matrix/context_file.hpp"
 
 #include "eckart/base/error.hpp"
-#include "eckart/matrix/manifest.hpp"
+#include "eckart/matrix/matrix_reader.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
+#include <unordered_map>
 
 namespace eckart::matrix {
 
@@ -15,18 +17,92 @@ namespace {
 constexpr std::size_t group_nonzeros = std::size_t{1} << 20;
 constexpr const char* file_format = "eckart-matrix-contexts";
 
-void dump_group(const io::Hdf5File& file, const std::string& group, std::ostream& out) {
-    const auto contexts = file.read<std::int32_t>(group + "/context");
-    const auto indices = file.read<std::int32_t>(group + "/indices");
-    const auto data = file.read<std::uint64_t>(group + "/data");
-    const auto indptr = file.read<std::int64_t>(group + "/indptr");
-    const std::size_t rows = indptr.size() - 1, width = contexts.size() / std::max<std::size_t>(rows, 1);
-    for (std::size_t row = 0; row < rows; ++row) {
-        std::string context;
-        for (std::size_t i = 0; i < width; ++i) context += fmt::format("{} ", contexts[row * width + i]);
+/// A group of kept contexts.
+struct ContextGroup {
+    std::vector<std::int32_t> contexts, indices;
+    std::vector<std::uint64_t> data;
+    std::vector<std::int64_t> indptr;
+
+    ContextGroup(const io::Hdf5File& file, const std::string& group)
+        : contexts(file.read<std::int32_t>(group + "/context")),
+          indices(file.read<std::int32_t>(group + "/indices")),
+          data(file.read<std::uint64_t>(group + "/data")),
+          indptr(file.read<std::int64_t>(group + "/indptr")) {}
+    std::size_t rows() const { return indptr.size() - 1; }
+    std::span<const std::int32_t> context(std::size_t row) const {
+        const std::size_t width = contexts.size() / rows();
+        return std::span(contexts).subspan(row * width, width);
+    }
+    /// Calls `visit(successor, count)` for each successor of a row.
+    template <typename Visit>
+    void for_each_successor(std::size_t row, Visit visit) const {
         for (auto at = static_cast<std::size_t>(indptr[row]); at < static_cast<std::size_t>(indptr[row + 1]);
              ++at)
-            out << context << indices[at] << '\t' << data[at] << '\n';
+            visit(indices[at], data[at]);
+    }
+};
+
+std::vector<fs::path> context_files(const fs::path& directory) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(directory)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("contexts-") && name.ends_with(".h5")) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
+/// Calls `visit(group, row)` for the rows of all files until it returns false.
+template <typename Visit>
+void for_each_row(const std::vector<fs::path>& files, Visit visit) {
+    for (const fs::path& path : files) {
+        const io::Hdf5File file = io::Hdf5File::open(path);
+        for (const std::string& name : file.members("/")) {
+            const ContextGroup group(file, name);
+            for (std::size_t row = 0; row < group.rows(); ++row)
+                if (!visit(group, row)) return;
+        }
+    }
+}
+
+/// The text of tokens, as far as the matrix holds it; else their numbers.
+class TokenNames {
+public:
+    explicit TokenNames(const Columns& columns) {
+        for (std::size_t j = 0; j < columns.pieces.size(); ++j)
+            pieces_.emplace(columns.token_ids[j], columns.pieces[j]);
+    }
+    std::string operator()(std::int64_t token) const {
+        const auto piece = pieces_.find(token);
+        if (piece == pieces_.end()) return fmt::format("#{}", token);
+        return nlohmann::json(piece->second).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    }
+
+private:
+    std::unordered_map<std::int64_t, std::string> pieces_;
+};
+
+/// A row of the merged matrix, for matrices without contexts.
+void show_merged_rows(const MatrixReader& reader, const TokenNames& name, std::int64_t limit,
+                      std::ostream& out) {
+    const Columns& columns = reader.columns();
+    for (std::size_t j = 0; j < columns.token_ids.size(); ++j) {
+        if (columns.one_hot_multiplicity[j] == 0) continue;
+        if (limit-- == 0) return;
+        out << columns.one_hot_multiplicity[j] << " contexts\t" << name(columns.token_ids[j]) << " 1\n";
+    }
+    for (std::int64_t number = 0; number < reader.block_count(); ++number) {
+        const CsrBlock block = reader.block(number);
+        for (std::int64_t row = 0; row < block.rows(); ++row) {
+            if (limit-- == 0) return;
+            out << block.multiplicity[static_cast<std::size_t>(row)] << " contexts\t";
+            const auto indices = block.row_indices(row);
+            const auto data = block.row_data(row);
+            for (std::size_t i = 0; i < indices.size(); ++i)
+                out << (i == 0 ? "" : "  ") << name(columns.token_ids[static_cast<std::size_t>(indices[i])])
+                    << ' ' << data[i];
+            out << '\n';
+        }
     }
 }
 
@@ -76,20 +152,38 @@ void ContextFileWriter::commit() {
 
 void dump_counts(const fs::path& directory, std::ostream& out) {
     read_manifest(directory);
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(directory)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with("contexts-") && name.ends_with(".h5")) files.push_back(entry.path());
-    }
+    const std::vector<fs::path> files = context_files(directory);
     require(!files.empty(), "{} holds merged rows only: make the matrix with --keep-contexts",
             directory.string());
-    std::sort(files.begin(), files.end());
-    for (const fs::path& path : files) {
-        const io::Hdf5File file = io::Hdf5File::open(path);
-        for (const std::string& group : file.members("/")) dump_group(file, group, out);
-    }
+    for_each_row(files, [&](const ContextGroup& group, std::size_t row) {
+        std::string context;
+        for (const std::int32_t token : group.context(row)) context += fmt::format("{} ", token);
+        group.for_each_successor(row, [&](std::int32_t successor, std::uint64_t count) {
+            out << context << successor << '\t' << count << '\n';
+        });
+        return static_cast<bool>(out);
+    });
     out.flush();
     require(static_cast<bool>(out), "the counts of {} could not all be written", directory.string());
+}
+
+void show_rows(const fs::path& directory, std::int64_t limit, std::ostream& out) {
+    const MatrixReader reader(directory);
+    const TokenNames name(reader.columns());
+    const std::vector<fs::path> files = context_files(directory);
+    if (files.empty()) return show_merged_rows(reader, name, limit, out);
+    for_each_row(files, [&](const ContextGroup& group, std::size_t row) {
+        if (limit-- == 0) return false;
+        std::string text;
+        for (const std::int32_t token : group.context(row)) text += (text.empty() ? "" : " ") + name(token);
+        char before = '\t';
+        group.for_each_successor(row, [&](std::int32_t successor, std::uint64_t count) {
+            text += fmt::format("{}{} {}", before == '\t' ? "\t" : "  ", name(successor), count);
+            before = ' ';
+        });
+        out << text << '\n';
+        return static_cast<bool>(out);
+    });
 }
 
 }  // namespace eckart::matrix

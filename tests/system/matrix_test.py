@@ -176,10 +176,36 @@ class Matrix(unittest.TestCase):
                 out = self.path / f"k{order}-{ranks}"
                 make(out, corpus, "--separator", 0, "--order", order, "--vocabulary", vocabulary, "--keep-contexts",
                      "--token-type", "uint16" if kind == "<u2" else "uint32", ranks=ranks)
-                done = subprocess.run([str(BIN / "eckart-dump"), str(out)], capture_output=True, text=True, check=True)
+                done = subprocess.run([str(BIN / "eckart"), "dump", str(out)], capture_output=True, text=True, check=True)
                 lines = [line.split("\t") for line in done.stdout.splitlines()]
                 self.assertEqual({tuple(map(int, ngram.split())): int(count) for ngram, count in lines}, dict(counts))
                 self.assertEqual(len(lines), len(counts))
+                self.check_rows(out, counts)
+
+    def test_rows_as_text(self):
+        text = self.path / "c.jsonl"
+        text.write_text("".join(json.dumps({"text": line}) + "\n" for line in ["so it goes on and on", "so it goes on", "so it ends"]))
+        make(self.path / "kept", text, "--order", 3, "--keep-contexts")
+        done = subprocess.run([str(BIN / "eckart"), "inspect", "--rows", str(self.path / "kept")], capture_output=True, text=True, check=True)
+        self.assertIn('"so" "it"\t', done.stdout)
+        self.assertIn('"goes" 2', done.stdout)
+        self.assertIn('"ends" 1', done.stdout)
+        make(self.path / "merged", text, "--order", 3)
+        done = subprocess.run([str(BIN / "eckart"), "inspect", "--rows", str(self.path / "merged")], capture_output=True, text=True, check=True)
+        self.assertIn('1 contexts\t', done.stdout)
+        self.assertIn('"on" 1', done.stdout)
+
+    def check_rows(self, out, counts):
+        """`inspect --rows` says the same as the dictionary."""
+        done = subprocess.run([str(BIN / "eckart"), "inspect", "--rows", "--limit", "1000000", str(out)], capture_output=True, text=True, check=True)
+        found = {}
+        for line in done.stdout.splitlines():
+            context, successors = line.split("\t")
+            context = tuple(int(t[1:]) for t in context.split())
+            for part in successors.split("  "):
+                token, count = part.split()
+                found[(*context, int(token[1:]))] = int(count)
+        self.assertEqual(found, dict(counts))
 
     def test_dry_run(self):
         documents = zipf_documents(4, 300, 100, 200)

@@ -14,6 +14,7 @@ int watch_command(int argc, char** argv);
 int cancel_command(int argc, char** argv);
 int report_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
+int dump_command(int argc, char** argv);
 
 /// Runs the subcommand that argv[1] names.
 int dispatch(int argc, char** argv);

@@ -13,8 +13,7 @@ namespace eckart::matrix {
 
 /// The unmerged rows of W with their contexts, for looking: which context a row stands for. One file a rank,
 /// contexts-RANK.h5; a group holds the contexts' tokens (`context`, rows x order - 1) and a CSR matrix of
-/// counts
-/// (`data`, `indices`, `indptr`, `shape`) whose columns are token ids.
+/// counts (`data`, `indices`, `indptr`, `shape`) whose columns are token ids.
 class ContextFileWriter final : public ngrams::ContextVisitor {
 public:
     ContextFileWriter(const std::filesystem::path& directory, int rank, int order, std::int64_t vocabulary);
@@ -38,5 +37,10 @@ private:
 /// Plain-text counts of a matrix made with its contexts kept: a line an n-gram, its token ids, a tab, its
 /// count. Throws `Error` when the contexts were not kept.
 void dump_counts(const std::filesystem::path& directory, std::ostream& out);
+
+/// The first `limit` rows as text, one a line: the context, a tab, and each successor with its count. Without
+/// kept contexts the merged rows: how many contexts, a tab, successors with their reduced counts. Tokens are
+/// shown as JSON strings where their text is known, else as #id.
+void show_rows(const std::filesystem::path& directory, std::int64_t limit, std::ostream& out);
 
 }  // namespace eckart::matrix

@@ -31,6 +31,9 @@ struct MatrixOptions {
 /// The directory of one of the matrices: the output itself when there is only one.
 std::filesystem::path matrix_directory(const MatrixOptions& options, std::int64_t sample);
 
+/// The cap of a rank at which records take so many bytes before they are spilled.
+std::int64_t memory_for(std::int64_t records_bytes, std::int64_t vocabulary);
+
 /// What a matrix is made from: two runs with the same recipe make the same matrix. `corpus` is the corpus'
 /// recipe.
 nlohmann::json matrix_recipe(const nlohmann::json& corpus, const MatrixOptions& options, std::int64_t sample);
@@ -42,25 +45,33 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
                                     const MatrixOptions& options, const nlohmann::json& corpus_recipe,
                                     const nlohmann::json& provenance, Progress& progress);
 
-/// What making a matrix will take, from the rates and shares of a sample.
+/// What making a matrix will take, scaled from a sample.
 struct MatrixForecast {
+    struct Step {
+        std::string name;
+        std::string rate;
+        double seconds;
+    };
     int ranks = 0;
     double sampled_tokens = 0;
-    double tokens_per_second = 0;  ///< of a rank, in memory
     double tokens = 0, ngrams = 0;
     double contexts = 0;       ///< at most: they grow more slowly than the corpus
     double spilled_bytes = 0;  ///< of all ranks
     double exchanged_bytes = 0;
     double matrix_bytes = 0;  ///< at most: rows merge more as the corpus grows
-    double seconds = 0;
+    std::vector<Step> steps;
 
+    double seconds() const {
+        double sum = 0;
+        for (const Step& step : steps) sum += step.seconds;
+        return sum;
+    }
     std::string describe() const;
 };
 
-/// Counts a sample of the corpus with every rank and scales it to the whole corpus on `ranks` ranks with the
-/// same memory each; `disk_bytes_per_second` is what a rank's share of the disk writes and reads. Collective.
+/// Counts the beginning of the corpus with every rank, measures each step and the disk, and scales them to
+/// the whole corpus on `ranks` ranks with the same memory each. Collective.
 MatrixForecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus,
-                        const MatrixOptions& options, int ranks, double disk_bytes_per_second,
-                        Progress& progress);
+                        const MatrixOptions& options, int ranks, Progress& progress);
 
 }  // namespace eckart::matrix
