@@ -196,10 +196,11 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         if (world.is_root()) std::cout << plan.describe() << "\n";
         return exit_success;
     }
-    for (const auto& manifest :
-         matrix::make_matrices(world, *corpus, *options, recipe,
-                               provenance(argc, argv, world.size(), nlohmann::json::object()), progress))
-        report(manifest, progress);
+    const auto made =
+        matrix::make_matrices(world, *corpus, *options, recipe,
+                              provenance(argc, argv, world.size(), nlohmann::json::object()), progress);
+    if (world.is_root())
+        for (const matrix::Manifest& manifest : made) report(manifest, progress);
     return exit_success;
 }
 

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t group_nonzeros = std::size_t{1} << 20;
 constexpr const char* file_format = "eckart-matrix-contexts";
+constexpr const char* pieces_name = "pieces";
 
 /// A group of kept contexts.
 struct ContextGroup {
@@ -58,6 +59,7 @@ void for_each_row(const std::vector<fs::path>& files, Visit visit) {
     for (const fs::path& path : files) {
         const io::Hdf5File file = io::Hdf5File::open(path);
         for (const std::string& name : file.members("/")) {
+            if (name == pieces_name) continue;
             const ContextGroup group(file, name);
             for (std::size_t row = 0; row < group.rows(); ++row)
                 if (!visit(group, row)) return;
@@ -65,12 +67,17 @@ void for_each_row(const std::vector<fs::path>& files, Visit visit) {
     }
 }
 
-/// The text of tokens, as far as the matrix holds it; else their numbers.
+/// The text of tokens, as far as it is known; else their numbers.
 class TokenNames {
 public:
-    explicit TokenNames(const Columns& columns) {
+    TokenNames(const Columns& columns, const std::vector<fs::path>& context_files) {
         for (std::size_t j = 0; j < columns.pieces.size(); ++j)
             pieces_.emplace(columns.token_ids[j], columns.pieces[j]);
+        if (context_files.empty()) return;
+        const io::Hdf5File file = io::Hdf5File::open(context_files.front());
+        if (!file.exists(pieces_name)) return;
+        for (std::int64_t token = 0; const std::string& piece : file.read_strings(pieces_name))
+            pieces_.emplace(token++, piece);
     }
     std::string operator()(std::int64_t token) const {
         const auto piece = pieces_.find(token);
@@ -108,13 +115,15 @@ void show_merged_rows(const MatrixReader& reader, const TokenNames& name, std::i
 
 }  // namespace
 
-ContextFileWriter::ContextFileWriter(const fs::path& directory, int rank, int order, std::int64_t vocabulary)
+ContextFileWriter::ContextFileWriter(const fs::path& directory, int rank, int order, std::int64_t vocabulary,
+                                     const std::vector<std::string>& pieces)
     : pending_(directory / fmt::format("contexts-{:05}.h5", rank)),
       file_(io::Hdf5File::create(pending_.partial())),
       order_(order),
       vocabulary_(vocabulary) {
     file_.set_attribute("/", "format", file_format);
     file_.set_attribute("/", "format_version", std::int64_t{1});
+    if (!pieces.empty()) file_.write_strings(pieces_name, pieces);
 }
 
 void ContextFileWriter::visit(std::span<const std::uint32_t> context,
@@ -169,8 +178,8 @@ void dump_counts(const fs::path& directory, std::ostream& out) {
 
 void show_rows(const fs::path& directory, std::int64_t limit, std::ostream& out) {
     const MatrixReader reader(directory);
-    const TokenNames name(reader.columns());
     const std::vector<fs::path> files = context_files(directory);
+    const TokenNames name(reader.columns(), files);
     if (files.empty()) return show_merged_rows(reader, name, limit, out);
     for_each_row(files, [&](const ContextGroup& group, std::size_t row) {
         if (limit-- == 0) return false;

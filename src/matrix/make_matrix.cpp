@@ -159,8 +159,11 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
     const double start = progress.seconds();
     Shares shares;
     mpi::agree(comm, [&] { shares = plan_memory(corpus, options); });
-    const nlohmann::json key = {
-        {"corpus", corpus_recipe}, {"order", options.order}, {"memory", shares.records}};
+    constexpr int spill_format = 2;  // what an older one left is not continued
+    const nlohmann::json key = {{"corpus", corpus_recipe},
+                                {"order", options.order},
+                                {"memory", shares.records},
+                                {"spill_format", spill_format}};
     std::optional<ngrams::Checkpoints> checkpoints;
     mpi::agree(comm, [&] {
         checkpoints.emplace(comm, options.directory / "checkpoint.json",
@@ -201,7 +204,8 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
         const auto end = sample == all_contexts ? ngrams::whole_corpus : counter->sample_end(sample);
         if (options.keep_contexts)
             mpi::agree(comm, [&] {
-                ContextFileWriter writer(directory, comm.rank(), options.order, corpus.vocabulary_size());
+                ContextFileWriter writer(directory, comm.rank(), options.order, corpus.vocabulary_size(),
+                                         comm.is_root() ? pieces_of(corpus) : std::vector<std::string>{});
                 counter->show_contexts(writer, end);
                 writer.commit();
             });

@@ -22,8 +22,9 @@ PagedWords::PagedWords(std::size_t streams, std::int64_t bytes)
     : memory_(bytes),
       room_(page_words(streams, bytes) - 1),
       pages_(
-          std::min<std::size_t>(none, static_cast<std::size_t>(bytes) / sizeof(std::uint32_t) / (room_ + 1))),
-      streams_(streams) {}
+          std::min<std::size_t>(none, static_cast<std::size_t>(bytes) / sizeof(std::uint32_t) / (room_ + 1)))) {
+    streams_.resize(streams);
+}
 
 void PagedWords::extend(Stream& stream) {
     std::uint32_t number = 0;

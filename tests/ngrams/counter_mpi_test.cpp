@@ -152,6 +152,27 @@ TEST(Counter, SpillsAndAggregatesWithinItsMemory) {
     fs::remove_all(scratch());
 }
 
+TEST(Counter, TakesTwentyTimesItsMemory) {
+    // One document again and again: what it holds is known, and runs have much to combine.
+    constexpr std::int64_t memory = 5 << 20, record_bytes = 9, length = 100000;
+    const int times = static_cast<int>(20 * memory / record_bytes / length) * world().size();
+    std::vector<std::uint32_t> document(length);
+    std::mt19937_64 random(11);
+    for (auto& token : document) token = static_cast<std::uint32_t>((random() % 5000) & (random() % 5000));
+    const auto counter = NgramCounter::make(
+        world(), {.order = 3, .vocabulary = 5000, .memory_bytes = memory, .scratch = scratch()});
+    for (int i = 0; i < times; ++i) {
+        if (is_mine(static_cast<std::size_t>(i))) counter->add(document);
+        if (i % (10 * world().size()) == 0) counter->exchange();
+    }
+    counter->exchange();
+    Rows expected = oracle({document}, 3);
+    for (auto& [name, sums] : expected) sums.second *= times;
+    EXPECT_EQ(collect(*counter, 5000), expected);
+    EXPECT_GT(mpi::all_sum(world(), counter->statistics().spilled_records), length);
+    fs::remove_all(scratch());
+}
+
 TEST(Counter, ContinuesFromACheckpoint) {
     const Documents documents = random_documents(8, 2000, 300, 50);
     const Documents first(documents.begin(), documents.begin() + 1000),
@@ -174,6 +195,8 @@ TEST(Counter, ContinuesFromACheckpoint) {
 }
 
 TEST(Counter, SamplesAreExactAndNested) {
+    const std::int64_t rounds = mpi::round_bytes();
+    mpi::set_round_bytes(1000);  // so that what crosses ranks goes in many rounds
     const Documents documents = random_documents(9, 500, 300, 60);
     const auto counter = NgramCounter::make(
         world(), {.order = 4, .vocabulary = 60, .memory_bytes = small_memory, .scratch = scratch()});
@@ -193,6 +216,7 @@ TEST(Counter, SamplesAreExactAndNested) {
     }
     EXPECT_EQ(counter->sample_end(all), whole_corpus);
     EXPECT_EQ(counter->sample_end(all + 5), whole_corpus);
+    mpi::set_round_bytes(rounds);
     fs::remove_all(scratch());
 }
 

@@ -143,8 +143,10 @@ class Faults(unittest.TestCase):
         self.assertEqual(list(self.scratch.iterdir()), [])
 
     def test_stopped_when_asked(self):
-        process = subprocess.Popen(self.command(self.out), stderr=subprocess.PIPE, text=True)
-        time.sleep(0.6)
+        status = self.folder / "status.json"
+        process = subprocess.Popen(self.command(self.out, MEMORY, 1, "--status", status), stderr=subprocess.PIPE, text=True)
+        while not status.exists() and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         error = process.communicate(timeout=60)[1]
         if process.returncode != 0:  # else it had finished already

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <ostream>
+#include <string>
 #include <vector>
 
 namespace eckart::matrix {
@@ -16,7 +17,9 @@ namespace eckart::matrix {
 /// counts (`data`, `indices`, `indptr`, `shape`) whose columns are token ids.
 class ContextFileWriter final : public ngrams::ContextVisitor {
 public:
-    ContextFileWriter(const std::filesystem::path& directory, int rank, int order, std::int64_t vocabulary);
+    /// `pieces` is the text of all tokens by id, kept in the file; may be empty.
+    ContextFileWriter(const std::filesystem::path& directory, int rank, int order, std::int64_t vocabulary,
+                      const std::vector<std::string>& pieces);
     void visit(std::span<const std::uint32_t> context, std::span<const std::uint32_t> successors,
                std::span<const std::uint64_t> counts) override;
     /// Writes what is left, closes, syncs and renames the file.
