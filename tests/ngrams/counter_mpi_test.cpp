@@ -155,7 +155,7 @@ TEST(Counter, SpillsAndAggregatesWithinItsMemory) {
 TEST(Counter, TakesTwentyTimesItsMemory) {
     // One document again and again: what it holds is known, and runs have much to combine.
     constexpr std::int64_t memory = 5 << 20, record_bytes = 9, length = 100000;
-    const int times = static_cast<int>(20 * memory / record_bytes / length) * world().size();
+    constexpr int times = static_cast<int>(20 * memory / record_bytes / length);
     std::vector<std::uint32_t> document(length);
     std::mt19937_64 random(11);
     for (auto& token : document) token = static_cast<std::uint32_t>((random() % 5000) & (random() % 5000));
