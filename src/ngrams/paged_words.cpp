@@ -21,8 +21,8 @@ std::size_t page_words(std::size_t streams, std::int64_t bytes) {
 PagedWords::PagedWords(std::size_t streams, std::int64_t bytes)
     : memory_(bytes),
       room_(page_words(streams, bytes) - 1),
-      pages_(
-          std::min<std::size_t>(none, static_cast<std::size_t>(bytes) / sizeof(std::uint32_t) / (room_ + 1)))) {
+      pages_(std::min<std::size_t>(none,
+                                   static_cast<std::size_t>(bytes) / sizeof(std::uint32_t) / (room_ + 1))) {
     streams_.resize(streams);
 }
 
