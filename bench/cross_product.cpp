@@ -8,7 +8,9 @@
 #include "eckart/mpi/collectives.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <ctime>
 #include <limits>
 #include <optional>
 #include <string>
@@ -40,7 +42,9 @@ void measure(const mpi::Communicator& world, const matrix::MatrixReader& reader,
         Progress progress = Progress::silent();
         svd::RowBlocks blocks(world, reader, std::numeric_limits<std::int64_t>::max());
         const svd::Components components = svd::find_components(blocks, uniform, progress);
+        const std::clock_t before = std::clock();
         const auto gram = svd::cross_product<T>(blocks, components, uniform, progress);
+        const double processor = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
         const svd::CrossProductSums sums = svd::sums_of(world, gram);
         double isolated = 0;
         for (const double value : components.isolated_eigenvalues) isolated += value;
@@ -49,9 +53,10 @@ void measure(const mpi::Communicator& world, const matrix::MatrixReader& reader,
                      form = mpi::all_max(world, progress.steps()[1].seconds);
         if (world.is_root())
             fmt::print(
-                "{} {} ranks: read {:.2f} s, form {:.2f} s: {:.1f} M pairs a second and rank, trace off by "
-                "{:.1e}\n",
-                name, world.size(), read, form, static_cast<double>(pairs) / form / 1e6 / world.size(),
+                "{} {} ranks: read {:.2f} s, form {:.2f} s ({:.2f} s of processor): {:.1f} M pairs a second "
+                "and rank, trace off by {:.1e}\n",
+                name, world.size(), read, form, processor,
+                static_cast<double>(pairs) / form / 1e6 / world.size(),
                 std::abs(sums.trace + isolated - total) / total);
     }
 }

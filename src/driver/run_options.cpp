@@ -57,6 +57,9 @@ constexpr std::array options{
     Option{"Spectrum", "row-weight", "HOW", "uniform: every context once (default); count: by its n-grams",
            false, true, false},
     Option{"Spectrum", "eigensolver", "NAME", "of gram: two-stage (auto) or scalapack", false, true, false},
+    Option{"Spectrum", "precision", "P", "of gram: double (default), or single for half the memory and time",
+           false, true, false},
+    Option{"Spectrum", "vectors", "K", "leading right singular vectors to keep", false, true, false},
     Option{"Running", "memory", "SIZE", "memory cap of a rank, e.g. 4GiB (default: its share of the node)",
            true, true, true},
 };

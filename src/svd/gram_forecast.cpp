@@ -63,14 +63,14 @@ std::string gram_forecast(const mpi::Communicator& comm, const matrix::MatrixRea
     const MemoryPlan plan = gram_memory_plan(reader, comm.size(), options);
     const double order = static_cast<double>(n), forming = pass.pairs / pairs_a_second / comm.size();
     std::string text = "memory a rank:\n" + plan.describe() + "\n";
-    text += fmt::format("  it fits on {} rank{} of such memory\n", least_ranks(reader, 1, options),
-                        least_ranks(reader, 1, options) == 1 ? "" : "s");
+    text += fmt::format("  ranks of such memory on which it fits: {} and more\n",
+                        least_ranks(reader, 1, options));
     if (!options.checkpoint.empty())
         text += fmt::format("disk: {} in {} until the spectrum is written\n",
                             format_bytes(order * order / 2 * static_cast<double>(bytes)),
                             options.checkpoint.string());
     text += fmt::format(
-        "this machine, {} ranks: matrix products {:.1f} Gflop/s, memory {:.1f} GB/s, bulge chasing "
+        "this machine, ranks: {}; matrix products {:.1f} Gflop/s, memory {:.1f} GB/s, bulge chasing "
         "{:.1f} Gflop/s\n",
         comm.size(), rates.products / 1e9, rates.bandwidth / 1e9, rates.chase / 1e9);
     text += fmt::format("work: {} pairs into the cross product, {:.3g} flops for {} eigenvalues at most\n",
