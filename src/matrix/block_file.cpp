@@ -123,15 +123,23 @@ Columns read_columns(const std::filesystem::path& directory) {
 Digest row_digest(std::span<const std::int64_t> token_ids, std::span<const std::int32_t> indices,
                   std::span<const std::uint64_t> data, std::int64_t multiplicity, std::int64_t weight) {
     const std::size_t size = indices.size() + data.size() + 2;
-    std::array<std::int64_t, 64> few;  // enough for almost all rows, without a trip to the heap
-    std::vector<std::int64_t> many(size > few.size() ? size : 0);
-    const std::span<std::int64_t> numbers = many.empty() ? std::span(few).first(size) : std::span(many);
-    auto at = numbers.begin();
-    for (const std::int32_t column : indices) *at++ = token_ids[static_cast<std::size_t>(column)];
-    for (const std::uint64_t count : data) *at++ = static_cast<std::int64_t>(count);
-    *at++ = multiplicity;
-    *at++ = weight;
-    return eckart::digest_of(std::as_bytes(numbers));
+    std::array<std::int64_t, 64> numbers;  // enough for almost all rows; longer ones go through it in pieces
+    std::optional<Hasher> pieces;
+    if (size > numbers.size()) pieces.emplace();
+    std::size_t held = 0;
+    const auto put = [&](std::int64_t number) {
+        if (held == numbers.size()) {
+            pieces->add(std::as_bytes(std::span(numbers)));
+            held = 0;
+        }
+        numbers[held++] = number;
+    };
+    for (const std::int32_t column : indices) put(token_ids[static_cast<std::size_t>(column)]);
+    for (const std::uint64_t count : data) put(static_cast<std::int64_t>(count));
+    put(multiplicity);
+    put(weight);
+    const auto rest = std::as_bytes(std::span(numbers).first(held));
+    return pieces ? pieces->add(rest).digest() : eckart::digest_of(rest);
 }
 
 Digest header_digest(const Manifest& manifest, const Columns& columns) {

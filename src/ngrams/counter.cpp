@@ -169,6 +169,8 @@ public:
 
     void release() override {
         pool_.reset();
+        scanner_.release();
+        grouping_.release();
         statistics_.spilled_bytes = spill_.size();
         spill_.close();
     }

@@ -37,6 +37,7 @@ void RowBuckets::spill() {
 
 void RowBuckets::take(std::int64_t bucket, std::vector<std::uint32_t>& rows) {
     const auto number = static_cast<std::size_t>(bucket);
+    std::exchange(row_, {});  // the longest may have been very long
     words_.take(number, rows);
     if (!segments_[number].empty()) spill_.flush();
     for (const Segment& segment : std::exchange(segments_[number], {})) {

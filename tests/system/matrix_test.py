@@ -151,6 +151,18 @@ class Matrix(unittest.TestCase):
         make(self.path / "h", write_tokens(self.path / "h.bin", heavy), "--separator", 0, "--order", 2)
         self.assertEqual(stored(self.path / "h"), oracle(heavy, 2))
 
+    def test_a_context_that_every_token_follows_within_the_cap(self):
+        vocabulary = 2**21
+        tokens = np.zeros((vocabulary - 2, 3), dtype="<u4")  # documents of two tokens: 1, then each of the others
+        tokens[:, 0] = 1
+        tokens[:, 1] = np.random.default_rng(1).permutation(np.arange(2, vocabulary))
+        tokens.tofile(self.path / "c.bin")
+        manifest = make(self.path / "m", self.path / "c.bin", "--separator", 0, "--order", 2, "--vocabulary", vocabulary,
+                        "--token-type", "uint32", "--memory", "256MiB")
+        self.assertEqual((manifest["contexts"], manifest["merged_rows"], manifest["nonzeros"]), (1, 1, vocabulary - 2))
+        self.assertAlmostEqual(manifest["frobenius_squared"] * (vocabulary - 2), 1, delta=1e-9)
+        self.assertLess(manifest["statistics"]["peak_resident_bytes"], (256 + 24) << 20)
+
     def test_samples_of_contexts(self):
         documents = zipf_documents(3, 300, 100, 200)
         corpus = write_tokens(self.path / "c.bin", documents)

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace eckart::ngrams {
@@ -72,6 +73,12 @@ public:
             else if (!successors_.empty())
                 sink.row(successors_, counts_);
         }
+    }
+
+    /// Frees what the longest row took.
+    void release() {
+        std::exchange(successors_, {});
+        std::exchange(counts_, {});
     }
 
 private:

@@ -26,6 +26,12 @@ public:
     std::span<Word> memory() { return {words_.get(), capacity_}; }
     SpreadSorter<Word>& sorter() { return order_; }
 
+    /// Frees its memory; nothing may be grouped any more.
+    void release() {
+        capacity_ = 0;
+        words_.reset();
+    }
+
     /// Groups the records of some pages. Requires room for them.
     void gather(const PagePool<Word>& pool, std::span<const std::int64_t> pages) {
         std::array<std::size_t, partitions> at{};
