@@ -142,6 +142,8 @@ void report(const matrix::Manifest& manifest, Progress& progress) {
         fmt::format("{} {}-grams, {} contexts, {} columns, {} non-zeros; merged: {} rows, {} non-zeros",
                     say(manifest.ngrams), manifest.order, say(manifest.contexts), say(manifest.columns),
                     say(manifest.nonzeros), say(manifest.merged_rows), say(manifest.merged_nonzeros)));
+    if (const std::int64_t skipped = manifest.statistics.at("skipped_documents"); skipped > 0)
+        progress.note(fmt::format("{} documents or files were malformed and left out", say(skipped)));
     progress.note(fmt::format(
         "{} tokens/s a rank; spilled {}, exchanged {}, written {}, {:.2f} bytes an n-gram; {:.1f} % of the "
         "rows "

@@ -1,8 +1,11 @@
 // eckart-tokenize: text to token ids, once and for all. Leaves a Megatron .bin with its .idx, or a flat .bin.
 
 #include "eckart/base/error.hpp"
+#include "eckart/base/interrupt.hpp"
 #include "eckart/driver/command_line.hpp"
 #include "eckart/driver/corpus_options.hpp"
+#include "eckart/driver/run_options.hpp"
+#include "eckart/driver/tokenize_options.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/text/corpus.hpp"
 #include "eckart/text/token_writer.hpp"
@@ -13,29 +16,16 @@
 #include <vector>
 
 using namespace eckart;
-namespace po = boost::program_options;
 
 namespace {
 
-po::options_description options() {
-    po::options_description output("Output");
-    output.add_options()("out", po::value<std::string>()->required()->value_name("NAME.bin"),
-                         "file of the ids; documents go to NAME.idx")(
-        "flat", po::bool_switch(), "no .idx: documents end with the token of --document-end");
-    po::options_description all;
-    all.add(driver::corpus_options()).add(output).add(driver::job_options());
-    return all;
-}
-
 int run(const mpi::Communicator& world, int argc, char** argv) {
-    po::positional_options_description positional;
-    positional.add("corpus", -1);
     std::optional<driver::Command> command;
     std::optional<text::Corpus> corpus;
     mpi::agree(world, [&] {
         command = driver::parse_command(argc, argv, "eckart-tokenize CORPUS... --out NAME.bin [options]",
                                         "Tokenises a corpus once, to a Megatron or flat token file.",
-                                        options(), positional);
+                                        driver::tokenize_options(), driver::corpus_positional());
         if (!command->message.empty()) return;
         corpus = text::Corpus::open(command->get<std::vector<std::string>>("corpus"),
                                     driver::read_corpus_options(*command));
@@ -44,6 +34,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         if (world.is_root()) std::cout << command->message;
         return exit_success;
     }
+    watch_for_interrupt();
     Progress progress = driver::job_progress(*command, "tokenize", world);
     corpus->prepare(world, progress);
     const auto format = command->flag("flat") ? text::TokenFormat::flat : text::TokenFormat::megatron;

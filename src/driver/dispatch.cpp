@@ -24,6 +24,7 @@ constexpr std::array subcommands{
     Subcommand{"status", "how far a run is", status_command},
     Subcommand{"watch", "follow a run until it ends", watch_command},
     Subcommand{"cancel", "take a run's jobs out of SLURM's hands", cancel_command},
+    Subcommand{"tokenize", "text to a token file, once and for all", tokenize_command},
     Subcommand{"report", "one report on one or several runs", report_command},
     Subcommand{"inspect", "what an artefact is", inspect_command},
     Subcommand{"dump", "the counts of a matrix as plain text", dump_command},

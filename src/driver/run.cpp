@@ -2,6 +2,7 @@
 
 #include "eckart/base/error.hpp"
 #include "eckart/driver/commands.hpp"
+#include "eckart/driver/placement_options.hpp"
 #include "eckart/driver/slurm.hpp"
 #include "eckart/driver/submit.hpp"
 #include "eckart/io/directory_lock.hpp"
@@ -14,24 +15,6 @@ namespace eckart::driver {
 namespace fs = std::filesystem;
 
 namespace {
-
-po::options_description placement_options() {
-    po::options_description options("Launching");
-    options.add_options()("ranks", po::value<int>()->default_value(0, "cores")->value_name("N"),
-                          "MPI processes")(
-        "threads", po::value<int>()->default_value(0, "cores / ranks")->value_name("N"),
-        "threads of each rank")("oversubscribe", po::bool_switch(),
-                                "ranks x threads may exceed the cores without a warning");
-    return options;
-}
-
-Placement placement_of(const Command& command) {
-    const bool asked = command.flag("oversubscribe");
-    const Placement placement = place(command.get<int>("ranks"), command.get<int>("threads"), asked);
-    if (placement.oversubscribe && !asked)
-        std::cerr << fmt::format("eckart: {}: they will take turns\n", placement.describe());
-    return placement;
-}
 
 /// A run on this machine, from its first stage that is not finished to the report.
 int run_here(const RunDirectory& directory, const RunRecord& record, const Placement& placement) {

@@ -1,6 +1,7 @@
 #include "eckart/driver/run_options.hpp"
 
 #include "eckart/base/error.hpp"
+#include "eckart/text/corpus.hpp"
 
 #include <algorithm>
 #include <array>
@@ -114,8 +115,9 @@ po::options_description run_options() {
     for (const char* group : {"Corpus", "Counting", "Spectrum", "Running"}) {
         po::options_description part(group);
         if (group == std::string("Corpus"))
-            part.add_options()("corpus", po::value<std::vector<std::string>>()->value_name("PATH..."),
-                               "text, JSON lines, token files, directories of them (or the arguments)");
+            part.add_options()(
+                "corpus", po::value<std::vector<std::string>>()->value_name("PATH..."),
+                "text, JSON lines, token files, directories of them, patterns (or the arguments)");
         for (const Option& option : options)
             if (option.group == std::string(group))
                 part.add_options()(option.name, po::value<std::string>()->value_name(option.value_name),
@@ -135,7 +137,7 @@ RunOptions run_options_of(const Command& command) {
     if (!command.has("corpus")) throw UsageError("no corpus is named; see --help");
     RunOptions result;
     for (const std::string& path : command.get<std::vector<std::string>>("corpus")) {
-        require(fs::exists(path), "there is no corpus file {}", path);
+        text::corpus_files(path);  // throws when there is none; a pattern stays one
         result.corpus.push_back(absolute(path));
     }
     for (const Option& option : options) {

@@ -39,6 +39,7 @@ struct Shares {
 Shares plan_memory(const text::Corpus& corpus, const MatrixOptions& options) {
     MemoryPlan plan(options.memory_bytes);
     plan.add("program, libraries, readers", fixed_bytes);
+    plan.add("words with their tokens, decompression", corpus.reading_bytes());
     plan.add("one-hot rows and columns, by token", corpus.vocabulary_size() * bytes_a_token);
     const std::int64_t left = plan.left();
     const Shares shares{.records = std::max(left / 4 * 3, least_records),

@@ -229,6 +229,9 @@ std::string facts_table(std::span<const Run> runs) {
     using M = matrix::Manifest;
     using S = svd::Spectrum;
     add("documents", [](const M& m, const S&) { return grouped(m.documents); });
+    add("documents left out as malformed", [](const M& m, const S&) {
+        return grouped(m.statistics.value("skipped_documents", std::int64_t{0}));
+    });
     add("tokens", [](const M& m, const S&) { return grouped(m.tokens); });
     add("tokenizer", [](const M& m, const S&) { return escaped(tokenizer_text(m.tokenizer)); });
     add("n-grams",

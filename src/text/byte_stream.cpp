@@ -3,6 +3,8 @@
 #include "eckart/base/error.hpp"
 #include "eckart/io/artefact.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
+#define ZSTD_STATIC_LINKING_ONLY  // for the size of a frame's window
 #include <zstd.h>
 
 namespace eckart::text {
@@ -141,6 +144,15 @@ private:
 
 bool is_compressed(const std::string& path) {
     return path.ends_with(".gz") || path.ends_with(".zst");
+}
+
+std::int64_t decompression_bytes(const std::string& path) {
+    if (!path.ends_with(".zst")) return 0;
+    std::array<char, 18> header{};  // the longest there is
+    const auto got = PlainStream(path, 0).read(header);
+    const std::size_t bytes =
+        ZSTD_estimateDStreamSize_fromFrame(header.data(), static_cast<std::size_t>(got));
+    return ZSTD_isError(bytes) != 0 ? 0 : static_cast<std::int64_t>(bytes);  // damage is found by reading
 }
 
 std::unique_ptr<ByteStream> open_bytes(const std::string& path, std::int64_t begin) {

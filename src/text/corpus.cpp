@@ -8,6 +8,7 @@
 #include "eckart/text/document_reader.hpp"
 #include "eckart/text/megatron_index.hpp"
 #include "eckart/text/token_file.hpp"
+#include "eckart/text/word_cache.hpp"
 #include "eckart/text/words.hpp"
 
 #include <algorithm>
@@ -56,19 +57,6 @@ std::vector<std::string> files_below(const std::string& directory) {
     std::sort(found.begin(), found.end());
     require(!found.empty(), "the directory {} holds no file", directory);
     return found;
-}
-
-/// The files that a path names: itself, those of a directory, those that match a pattern.
-std::vector<std::string> files_of(const std::string& path) {
-    if (fs::is_directory(path)) return files_below(path);
-    if (fs::exists(path)) return {path};
-    std::vector<std::string> files;
-    for (const std::string& match : expand(path)) {
-        const auto below = files_of(match);
-        files.insert(files.end(), below.begin(), below.end());
-    }
-    require(!files.empty(), "there is no corpus file {}", path);
-    return files;
 }
 
 /// Tokens that are put around every document.
@@ -160,6 +148,18 @@ ReadCounts& ReadCounts::operator+=(const ReadCounts& other) {
     return *this;
 }
 
+std::vector<std::string> corpus_files(const std::string& path) {
+    if (fs::is_directory(path)) return files_below(path);
+    if (fs::exists(path)) return {path};
+    std::vector<std::string> files;
+    for (const std::string& match : expand(path)) {
+        const auto below = corpus_files(match);
+        files.insert(files.end(), below.begin(), below.end());
+    }
+    require(!files.empty(), "there is no corpus file {}", path);
+    return files;
+}
+
 Corpus Corpus::open(const std::vector<std::string>& paths, const CorpusOptions& options) {
     if (paths.empty()) throw UsageError("no corpus is named");
     if (options.token_type != "uint16" && options.token_type != "uint32")
@@ -169,7 +169,7 @@ Corpus Corpus::open(const std::vector<std::string>& paths, const CorpusOptions& 
     Corpus corpus;
     corpus.options_ = options;
     for (const std::string& path : paths)
-        for (const std::string& file : files_of(path)) corpus.add_file(file);
+        for (const std::string& file : corpus_files(path)) corpus.add_file(file);
     const auto tokens = std::count_if(corpus.files_.begin(), corpus.files_.end(),
                                       [](const File& file) { return is_token_format(file.format); });
     if (tokens != 0 && tokens != std::ssize(corpus.files_))
@@ -233,6 +233,12 @@ void Corpus::plan_shards() {
                                .end = std::min(begin + step, file.size)});
     }
     require(!shards_.empty(), "the corpus is empty: {} holds no byte", files_.front().path);
+}
+
+std::int64_t Corpus::reading_bytes() const {
+    std::int64_t window = 0;
+    for (const File& file : files_) window = std::max(window, decompression_bytes(file.path));
+    return window + (is_text() && !options_.tokenizer.empty() ? std::int64_t{WordCache::peak_bytes} : 0);
 }
 
 bool Corpus::is_text() const {

@@ -1,13 +1,15 @@
 #include "eckart/base/error.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/io/recipe.hpp"
-#include "eckart/text/bpe.hpp"
+#include "eckart/text/metaspace.hpp"
 #include "eckart/text/tokenizer.hpp"
-#include "eckart/text/word_cache.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <map>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 #include <sentencepiece_processor.h>
@@ -16,21 +18,6 @@
 namespace eckart::text {
 
 namespace {
-
-/// U+2581, which stands for a space in pieces.
-constexpr std::string_view meta_space = "\u2581";
-
-/// `text` with plain spaces for U+2581.
-std::string plain_spaces(std::string_view text) {
-    std::string result;
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t found = std::min(text.find(meta_space, at), text.size());
-        result += text.substr(at, found - at);
-        if (found < text.size()) result += ' ';
-        at = found + meta_space.size();
-    }
-    return result;
-}
 
 /// Fields of a serialised protocol buffer, one after another: the model's own format.
 class ProtocolBuffer {
@@ -144,89 +131,72 @@ Model parse_model(std::string_view bytes) {
     return model;
 }
 
-/// True when `MetaSpaceBpe` gives what libsentencepiece gives: text is taken as it is, an unknown character
-/// becomes bytes, and no piece has a meaning of its own.
+/// True when the rules that `rules_of` reads from the pieces give what libsentencepiece gives: text is taken
+/// as it is, an unknown character becomes bytes, no piece has a meaning of its own, and every rule joins two
+/// pieces (libsentencepiece would also join characters that are none).
 bool is_plain_bpe(const Model& model) {
-    const auto of_type = [&](PieceType type) {
-        return std::count_if(model.pieces.begin(), model.pieces.end(),
-                             [&](const Piece& piece) { return piece.type == type; });
-    };
-    const bool readable = std::all_of(model.pieces.begin(), model.pieces.end(), [](const Piece& piece) {
-        return !piece.text.empty() && simdjson::validate_utf8(piece.text.data(), piece.text.size());
-    });
-    return readable && model.is_bpe && model.byte_fallback && !model.whitespace_as_suffix &&
-           !model.charsmap && !model.remove_extra_whitespaces && model.escape_whitespaces &&
-           of_type(PieceType::byte) == 256 && of_type(PieceType::user_defined) == 0 &&
-           of_type(PieceType::unused) == 0;
+    std::array<std::int64_t, 7> of_type{};
+    std::unordered_set<char32_t> known, used;
+    for (const Piece& piece : model.pieces) {
+        const std::string_view text = piece.text;
+        if (text.empty() || !simdjson::validate_utf8(text.data(), text.size()) ||
+            !std::isfinite(piece.score) || piece.type < PieceType::normal || piece.type > PieceType::byte)
+            return false;
+        ++of_type[static_cast<std::size_t>(piece.type)];
+        std::size_t at = 0;
+        const char32_t first = next_code_point(text, at);
+        if (at == text.size() && piece.type != PieceType::normal) return false;
+        if (piece.type != PieceType::normal) continue;
+        if (text.find(' ') != std::string_view::npos) return false;
+        if (at == text.size()) known.insert(first);
+        for (at = 0; at < text.size();) used.insert(next_code_point(text, at));
+    }
+    const auto count = [&](PieceType type) { return of_type[static_cast<std::size_t>(type)]; };
+    return model.is_bpe && model.byte_fallback && !model.whitespace_as_suffix && !model.charsmap &&
+           !model.remove_extra_whitespaces && model.escape_whitespaces && count(PieceType::byte) == 256 &&
+           count(PieceType::user_defined) == 0 && count(PieceType::unused) == 0 &&
+           known.size() == used.size();
 }
 
-/// Encodes with the rules of a plain BPE model. Every way to cut a piece in two known pieces is a rule; the
-/// best score goes first.
-class MetaSpaceBpe {
-public:
-    explicit MetaSpaceBpe(const Model& model) : dummy_prefix_(model.dummy_prefix) {
-        Bpe::Alphabet alphabet;
-        std::map<std::string, TokenId, std::less<>> ids;
-        std::vector<float> scores;
-        for (TokenId id = 0; id < model.pieces.size(); ++id) {
-            const Piece& piece = model.pieces[id];
-            if (piece.type == PieceType::byte) alphabet.bytes[byte_of(piece.text)] = id;
-            if (piece.type != PieceType::normal) continue;
-            ids.emplace(plain_spaces(piece.text), id);
-            scores.push_back(piece.score);
-        }
-        std::sort(scores.begin(), scores.end(), std::greater<>());
-        const auto priority = [&](float score) {
-            return static_cast<std::uint32_t>(
-                std::lower_bound(scores.begin(), scores.end(), score, std::greater<>()) - scores.begin());
-        };
-        seams_ = Seams::within_characters();
-        std::vector<Merge> merges;
-        for (const auto& [text, id] : ids) {
-            std::size_t at = 0;
-            const char32_t first = next_code_point(text, at);
-            if (at == text.size()) alphabet.characters.emplace(first, id);
-            for (; at < text.size(); next_code_point(text, at)) {
-                const auto left = ids.find(std::string_view(text).substr(0, at)),
-                           right = ids.find(std::string_view(text).substr(at));
-                if (left == ids.end() || right == ids.end()) continue;
-                merges.push_back({left->second, right->second, id, priority(model.pieces[id].score)});
-                seams_.join(static_cast<unsigned char>(text[at - 1]), static_cast<unsigned char>(text[at]));
-            }
-        }
-        bpe_ = Bpe(std::move(alphabet), merges);
-    }
+/// The byte of "<0x41>".
+std::size_t byte_of(const std::string& piece) {
+    require(piece.size() == 6 && piece.starts_with("<0x"), "a byte piece spelled {}", piece);
+    return std::stoul(piece.substr(3, 2), nullptr, 16);
+}
 
-    void encode(std::string_view document, std::vector<TokenId>& tokens) {
-        if (document.empty()) return;
-        text_.assign(dummy_prefix_ ? " " : "");
-        if (document.find(meta_space) == std::string_view::npos)
-            text_ += document;
-        else
-            text_ += plain_spaces(document);
-        const std::size_t size = text_.size();
-        text_.append(WordCache::padding, '\0');
-        const std::string_view text(text_.data(), size);
-        TokenBatch batch(tokens);
-        for (std::size_t begin = 0, end; begin < size; begin = end) {
-            end = seams_.unit_end(text, begin);
-            cache_.append(text.substr(begin, end - begin), batch,
-                          [&](std::string_view unit, std::vector<TokenId>& out) { bpe_.encode(unit, out); });
+/// The rules of a plain BPE model: every way to cut a piece in two pieces is one; the best score goes first.
+MetaspaceBpe rules_of(const Model& model) {
+    Bpe::Alphabet alphabet;
+    std::map<std::string, TokenId, std::less<>> ids;
+    std::vector<float> scores;
+    for (TokenId id = 0; id < model.pieces.size(); ++id) {
+        const Piece& piece = model.pieces[id];
+        if (piece.type == PieceType::byte) alphabet.bytes[byte_of(piece.text)] = id;
+        if (piece.type != PieceType::normal) continue;
+        ids.emplace(plain_spaces(piece.text), id);
+        scores.push_back(piece.score);
+    }
+    std::sort(scores.begin(), scores.end(), std::greater<>());
+    const auto priority = [&](float score) {
+        return static_cast<std::uint32_t>(
+            std::lower_bound(scores.begin(), scores.end(), score, std::greater<>()) - scores.begin());
+    };
+    Seams seams = Seams::within_characters();
+    std::vector<Merge> merges;
+    for (const auto& [text, id] : ids) {
+        std::size_t at = 0;
+        const char32_t first = next_code_point(text, at);
+        if (at == text.size()) alphabet.characters.emplace(first, id);
+        for (; at < text.size(); next_code_point(text, at)) {
+            const auto left = ids.find(std::string_view(text).substr(0, at)),
+                       right = ids.find(std::string_view(text).substr(at));
+            if (left == ids.end() || right == ids.end()) continue;
+            merges.push_back({left->second, right->second, id, priority(model.pieces[id].score)});
+            seams.join(static_cast<unsigned char>(text[at - 1]), static_cast<unsigned char>(text[at]));
         }
     }
-
-private:
-    /// The byte of "<0x41>".
-    static std::size_t byte_of(const std::string& piece) {
-        require(piece.size() == 6 && piece.starts_with("<0x"), "a byte piece spelled {}", piece);
-        return std::stoul(piece.substr(3, 2), nullptr, 16);
-    }
-    bool dummy_prefix_;
-    Seams seams_;
-    Bpe bpe_;
-    WordCache cache_;
-    std::string text_;
-};
+    return MetaspaceBpe(std::move(alphabet), merges, std::move(seams));
+}
 
 class SentencePieceTokenizer : public Tokenizer {
 public:
@@ -259,13 +229,16 @@ private:
 class FastSentencePiece : public SentencePieceTokenizer {
 public:
     FastSentencePiece(const std::string& path, const Model& model)
-        : SentencePieceTokenizer(path), bpe_(model) {}
+        : SentencePieceTokenizer(path), prefix_(model.dummy_prefix ? " " : ""), bpe_(rules_of(model)) {}
     void encode(std::string_view document, std::vector<TokenId>& tokens) override {
-        bpe_.encode(document, tokens);
+        if (document.empty()) return;
+        TokenBatch batch(tokens);
+        bpe_.encode(prefix_, document, batch);
     }
 
 private:
-    MetaSpaceBpe bpe_;
+    std::string_view prefix_;
+    MetaspaceBpe bpe_;
 };
 
 }  // namespace

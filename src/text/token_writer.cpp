@@ -1,6 +1,7 @@
 #include "eckart/text/token_writer.hpp"
 
 #include "eckart/base/error.hpp"
+#include "eckart/base/interrupt.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
@@ -50,6 +51,7 @@ public:
         for (const Shard& shard : shards) {
             const auto source = corpus.read(shard);
             for (TokenChunk chunk; source->next(chunk);) {
+                if (interrupt_requested()) return;
                 append(out, chunk.tokens);
                 progress.update((counts_.bytes + source->counts().bytes) * ranks);
             }
@@ -110,10 +112,12 @@ std::vector<std::int32_t> gather_lengths(const mpi::Communicator& comm,
 
 WrittenTokens write_tokens(const mpi::Communicator& comm, const Corpus& corpus, const std::string& path,
                            TokenFormat format, Progress& progress) {
-    if (!corpus.is_text()) throw UsageError("the corpus is tokenised already");
-    if (!path.ends_with(".bin")) throw UsageError("tokens go to a file NAME.bin, not to {}", path);
-    if (format == TokenFormat::flat && !corpus.ends_documents())
-        throw UsageError("in a flat file documents would run together: name a --document-end");
+    mpi::agree(comm, [&] {
+        if (!corpus.is_text()) throw UsageError("the corpus is tokenised already");
+        if (!path.ends_with(".bin")) throw UsageError("tokens go to a file NAME.bin, not to {}", path);
+        if (format == TokenFormat::flat && !corpus.ends_documents())
+            throw UsageError("in a flat file documents would run together: name a --document-end");
+    });
     constexpr std::int64_t most_for_uint16 = 65500;  // as Megatron has it
     const std::string type = corpus.vocabulary_size() < most_for_uint16 ? "uint16" : "int32";
     Part part(fmt::format("{}.part-{:05}.partial", path, comm.rank()), type);
@@ -121,6 +125,7 @@ WrittenTokens write_tokens(const mpi::Communicator& comm, const Corpus& corpus, 
     mpi::agree(comm, [&] {
         part.write(corpus, consecutive_shards(corpus, comm.rank(), comm.size()), comm.size(), progress);
     });
+    mpi::stop_if_interrupted(comm, "nothing is left behind");
     std::optional<io::PendingFile> whole;
     mpi::agree(comm, [&] {
         if (!comm.is_root()) return;
@@ -136,9 +141,10 @@ WrittenTokens write_tokens(const mpi::Communicator& comm, const Corpus& corpus, 
     const auto lengths = gather_lengths(comm, part.lengths());
     mpi::agree(comm, [&] {
         if (!comm.is_root()) return;
-        fs::remove(index_path(path));  // an old one does not fit
-        whole->commit();
+        fs::remove(path);  // what was there before does not fit what comes
+        fs::remove(index_path(path));
         if (format == TokenFormat::megatron) write_megatron_index(index_path(path), type, lengths);
+        whole->commit();  // last: ids without their index would read as one document
     });
     progress.end();
     return {.counts = sum(comm, part.counts()), .type = type};

@@ -1,20 +1,23 @@
+#include "added_tokens.hpp"
 #include "eckart/base/error.hpp"
-#include "eckart/io/artefact.hpp"
 #include "eckart/io/recipe.hpp"
-#include "eckart/text/bpe.hpp"
 #include "eckart/text/gpt2_splitter.hpp"
+#include "eckart/text/metaspace.hpp"
 #include "eckart/text/tokenizer.hpp"
 #include "eckart/text/word_cache.hpp"
+#include "tokenizer_file.hpp"
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include <nlohmann/json.hpp>
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 
 namespace eckart::text {
 
@@ -22,94 +25,47 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view meta_space = "\u2581";
-
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-    std::string result;
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t found = std::min(text.find(from, at), text.size());
-        result += text.substr(at, found - at);
-        if (found < text.size()) result += to;
-        at = found + from.size();
-    }
-    return result;
-}
-
-/// Unicode's canonical composition. Text below U+0300 is composed already.
+/// Unicode's canonical composition as Hugging Face's tokenizers does it, with the tables of Unicode 9: marks
+/// that came later stay where they are. Text below U+0300 is composed already.
 class Nfc {
 public:
-    Nfc() {
-        UErrorCode status = U_ZERO_ERROR;
-        normalizer_ = icu::Normalizer2::getNFCInstance(status);
-        require(U_SUCCESS(status), "ICU has no NFC: {}", u_errorName(status));
-    }
+    Nfc() : normalizer_(&instance()), known_(unicode_9()), of_unicode_9_(*normalizer_, known_) {}
+
     /// `text` or its composition, which is kept in `buffer`.
     std::string_view apply(std::string_view text, std::string& buffer) const {
         constexpr unsigned char lead_of_u0300 = 0xcc;
         if (std::none_of(text.begin(), text.end(),
                          [](char c) { return static_cast<unsigned char>(c) >= lead_of_u0300; }))
             return text;
+        require(text.size() <= std::numeric_limits<std::int32_t>::max(),
+                "a document of {} bytes is too long to compose; is it one document?", text.size());
         UErrorCode status = U_ZERO_ERROR;
         const icu::StringPiece piece(text.data(), static_cast<std::int32_t>(text.size()));
         if (normalizer_->isNormalizedUTF8(piece, status)) return text;
         buffer.clear();
         icu::StringByteSink<std::string> sink(&buffer);
-        normalizer_->normalizeUTF8(0, piece, sink, nullptr, status);
+        of_unicode_9_.normalizeUTF8(0, piece, sink, nullptr, status);
         require(U_SUCCESS(status), "ICU could not compose a text: {}", u_errorName(status));
         return buffer;
     }
 
 private:
+    static const icu::Normalizer2& instance() {
+        UErrorCode status = U_ZERO_ERROR;
+        const icu::Normalizer2* const nfc = icu::Normalizer2::getNFCInstance(status);
+        require(U_SUCCESS(status), "ICU has no NFC: {}", u_errorName(status));
+        return *nfc;
+    }
+    static icu::UnicodeSet unicode_9() {
+        UErrorCode status = U_ZERO_ERROR;
+        icu::UnicodeSet set(u"[:age=9.0:]", status);
+        require(U_SUCCESS(status), "ICU does not know Unicode 9: {}", u_errorName(status));
+        set.freeze();
+        return set;
+    }
     const icu::Normalizer2* normalizer_;
-};
-
-/// Tokens that are found in the text before anything else: leftmost first, the longest of those that start at
-/// a place.
-class AddedTokens {
-public:
-    void add(std::string text, TokenId id) {
-        const std::size_t first = static_cast<unsigned char>(text.front()) << 8;
-        if (text.size() == 1)
-            std::fill_n(may_start_.begin() + static_cast<std::ptrdiff_t>(first), 256, true);
-        else
-            may_start_[first | static_cast<unsigned char>(text[1])] = true;
-        auto& same_start = by_first_[static_cast<unsigned char>(text.front())];
-        same_start.push_back({std::move(text), id});
-        std::stable_sort(same_start.begin(), same_start.end(),
-                         [](const Token& a, const Token& b) { return a.text.size() > b.text.size(); });
-    }
-    /// Calls `between(text)` for what lies between the tokens and `found(id)` for each token, in order.
-    template <typename Between, typename Found>
-    void split(std::string_view text, Between&& between, Found&& found) const {
-        std::size_t begin = 0;
-        for (std::size_t at = 0; at < text.size();) {
-            const Token* const token = match(text, at);
-            if (token == nullptr) {
-                ++at;
-                continue;
-            }
-            if (at > begin) between(text.substr(begin, at - begin));
-            found(token->id);
-            begin = at += token->text.size();
-        }
-        if (begin < text.size()) between(text.substr(begin));
-    }
-
-private:
-    struct Token {
-        std::string text;
-        TokenId id;
-    };
-    const Token* match(std::string_view text, std::size_t at) const {
-        const std::size_t first = static_cast<unsigned char>(text[at]) << 8;
-        if (at + 1 < text.size() && !may_start_[first | static_cast<unsigned char>(text[at + 1])])
-            return nullptr;
-        for (const Token& token : by_first_[static_cast<unsigned char>(text[at])])
-            if (text.substr(at, token.text.size()) == token.text) return &token;
-        return nullptr;
-    }
-    std::array<std::vector<Token>, 256> by_first_;
-    std::vector<std::uint8_t> may_start_ = std::vector<std::uint8_t>(1 << 16);  ///< by the first two bytes
+    icu::UnicodeSet known_;
+    icu::FilteredNormalizer2 of_unicode_9_;
 };
 
 /// GPT-2's spelling of bytes in a vocabulary: printable ones as themselves, the others as U+0100 and up.
@@ -145,127 +101,8 @@ bool occurs_in_utf8(unsigned byte) {
     return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
 }
 
-/// A tokenizer.json, part by part. What is not known is refused by name: a part that is passed over would
-/// give other ids than the reference.
-class TokenizerFile {
-public:
-    explicit TokenizerFile(const std::string& path) : path_(path) {
-        file_ = json::parse(io::read_file(path), nullptr, false);
-        check(file_.is_object() && file_.contains("model"), "is not a tokenizer.json");
-        for (const auto& [name, part] : file_.items())
-            check(known_part(name), "has a part \"{}\" that is not known", name);
-        for (const char* name : {"truncation", "padding"})
-            check(part(name).is_null(), "sets {}, which is not supported", name);
-        for (const char* name : {"post_processor", "decoder"}) check_harmless(name, part(name));
-        check_model();
-        read_vocabulary();
-    }
-
-    template <typename... Args>
-    void check(bool holds, fmt::format_string<Args...> text, Args&&... args) const {
-        if (!holds) throw Error("{} {}", path_, fmt::format(text, std::forward<Args>(args)...));
-    }
-    json part(const std::string& name) const { return file_.value(name, json()); }
-    const json& model() const { return file_.at("model"); }
-    std::string type_of(const std::string& name) const {
-        const json value = part(name);
-        return value.is_object() ? value.value("type", "") : "";
-    }
-    const std::unordered_map<std::string, TokenId>& vocabulary() const { return vocabulary_; }
-    const std::vector<std::string>& pieces() const { return pieces_; }
-    TokenId id(const std::string& piece) const {
-        const auto found = vocabulary_.find(piece);
-        check(found != vocabulary_.end(), "has no piece \"{}\" in its vocabulary", piece);
-        return found->second;
-    }
-
-    /// Calls `rule(left, right)` with the two pieces of every merge, best first.
-    void for_each_merge(const std::function<void(const std::string&, const std::string&)>& rule) const {
-        for (const json& merge : model().at("merges")) {
-            if (merge.is_array() && merge.size() == 2) {
-                rule(merge[0].get<std::string>(), merge[1].get<std::string>());
-                continue;
-            }
-            check(merge.is_string(), "has a merge that is neither a pair nor a text");
-            const auto text = merge.get<std::string>();
-            const std::size_t space = text.find(' ');
-            check(space != std::string::npos, "has a merge \"{}\" that is no pair", text);
-            rule(text.substr(0, space), text.substr(space + 1));
-        }
-    }
-
-private:
-    static bool known_part(const std::string& name) {
-        constexpr std::string_view known[] = {"version",        "truncation", "padding",
-                                              "added_tokens",   "normalizer", "pre_tokenizer",
-                                              "post_processor", "decoder",    "model"};
-        return std::find(std::begin(known), std::end(known), name) != std::end(known);
-    }
-    /// Decoders do not touch ids; post-processors add tokens around a text, which Eckart leaves to its own
-    /// options.
-    void check_harmless(const std::string& name, const json& value) const {
-        if (value.is_null()) return;
-        const std::string type = value.value("type", "");
-        constexpr std::string_view known[] = {"ByteLevel", "TemplateProcessing", "Sequence",
-                                              "Replace",   "ByteFallback",       "Fuse",
-                                              "Strip",     "Metaspace"};
-        check(std::find(std::begin(known), std::end(known), type) != std::end(known),
-              "has a {} \"{}\" that is not known", name, type);
-        for (const char* list : {"decoders", "processors"})
-            for (const json& inner : value.value(list, json::array())) check_harmless(name, inner);
-    }
-    void check_model() const {
-        const json& bpe = model();
-        check(bpe.value("type", "BPE") == "BPE", "has a model \"{}\"; only BPE is supported",
-              bpe.value("type", ""));
-        for (const auto& [name, value] : bpe.items()) {
-            if (name == "type" || name == "vocab" || name == "merges" || name == "byte_fallback" ||
-                name == "fuse_unk")
-                continue;
-            const bool optional = name == "dropout" || name == "unk_token" ||
-                                  name == "continuing_subword_prefix" || name == "end_of_word_suffix" ||
-                                  name == "ignore_merges";
-            check(optional, "has a setting \"{}\" of its model that is not known", name);
-            check(value.is_null() || value == false || value == "" || value == 0.0,
-                  "sets {} of its model, which is not supported", name);
-        }
-        check(bpe.contains("vocab") && bpe.at("vocab").is_object() && bpe.contains("merges") &&
-                  bpe.at("merges").is_array(),
-              "has a model without vocab or merges");
-    }
-    void read_vocabulary() {
-        for (const auto& [piece, value] : model().at("vocab").items()) take_id(piece, value);
-        for (const json& token : part("added_tokens")) {
-            const auto content = token.at("content").get<std::string>();
-            check(!content.empty(), "has an added token without text");
-            for (const char* flag : {"single_word", "lstrip", "rstrip"})
-                check(!token.value(flag, false), "has an added token \"{}\" with {}, which is not supported",
-                      content, flag);
-            const auto found = vocabulary_.find(content);
-            if (found == vocabulary_.end())
-                take_id(content, token.at("id"));
-            else
-                check(token.at("id") == found->second, "has two ids for \"{}\"", content);
-        }
-    }
-    void take_id(const std::string& piece, const json& value) {
-        constexpr std::int64_t most = std::int64_t{1} << 21;
-        check(value.is_number_integer() && value >= 0 && value < most, "gives \"{}\" the id {}", piece,
-              value.dump());
-        check(!piece.empty(), "has an empty piece");
-        const auto id = value.get<TokenId>();
-        if (id >= pieces_.size()) pieces_.resize(id + 1);
-        check(pieces_[id].empty(), "gives the id {} to \"{}\" and to \"{}\"", id, pieces_[id], piece);
-        pieces_[id] = piece;
-        vocabulary_.emplace(piece, id);
-    }
-    std::string path_;
-    json file_;
-    std::unordered_map<std::string, TokenId> vocabulary_;
-    std::vector<std::string> pieces_;
-};
-
-/// What both kinds of tokenizer.json share: the vocabulary, and tokens that are found in the text itself.
+/// What all kinds of tokenizer.json share: the vocabulary, and tokens that are found in the text itself, some
+/// of them before it is normalised and some after.
 class JsonTokenizer : public Tokenizer {
 public:
     JsonTokenizer(const TokenizerFile& file, std::string digest, std::string kind)
@@ -273,6 +110,26 @@ public:
           kind_(std::move(kind)),
           vocabulary_(file.vocabulary()),
           pieces_(file.pieces()) {}
+    void encode(std::string_view document, std::vector<TokenId>& tokens) final {
+        TokenBatch batch(tokens);
+        const auto found = [&](TokenId id) {
+            *batch.room() = id;
+            batch.advance(1);
+        };
+        raw_.split(
+            document,
+            [&](std::string_view section) {
+                const bool first = section.data() == document.data();
+                const std::string_view text = normalize(section);
+                normalized_.split(
+                    text,
+                    [&](std::string_view plain) {
+                        encode_plain(plain, first && plain.data() == text.data(), batch);
+                    },
+                    found);
+            },
+            found);
+    }
     std::int64_t vocabulary_size() const override { return std::ssize(pieces_); }
     std::string piece(TokenId token) const override { return pieces_.at(token); }
     std::optional<TokenId> find(std::string_view piece) const override {
@@ -284,62 +141,49 @@ public:
         return {{"kind", kind_}, {"digest", digest_}, {"vocabulary", vocabulary_size()}};
     }
 
+protected:
+    /// A section of a document as the rules see it, valid until the next call.
+    virtual std::string_view normalize(std::string_view section) = 0;
+    /// Appends the tokens of what lies between added tokens; `first` at the beginning of a document.
+    virtual void encode_plain(std::string_view text, bool first, TokenBatch& batch) = 0;
+
+    void read_added_tokens(const TokenizerFile& file) {
+        for (const json& token : file.part("added_tokens")) {
+            const auto text = token.at("content").get<std::string>();
+            if (token.value("normalized", true))
+                normalized_.add(std::string(normalize(text)), token.at("id"));
+            else
+                raw_.add(text, token.at("id"));
+        }
+    }
+
 private:
     std::string digest_;
     std::string kind_;
     std::unordered_map<std::string, TokenId> vocabulary_;
     std::vector<std::string> pieces_;
+    AddedTokens raw_;
+    AddedTokens normalized_;
 };
-
-std::vector<Merge> merges_of(const TokenizerFile& file) {
-    std::vector<Merge> merges;
-    file.for_each_merge([&](const std::string& left, const std::string& right) {
-        merges.push_back({file.id(left), file.id(right), file.id(left + right),
-                          static_cast<std::uint32_t>(merges.size())});
-    });
-    return merges;
-}
 
 /// GPT-2's way: text to words by a pattern, words to bytes, bytes merged.
 class ByteLevelBpe : public JsonTokenizer {
 public:
     ByteLevelBpe(const TokenizerFile& file, std::string digest)
         : JsonTokenizer(file, std::move(digest), "byte-level BPE"),
-          normalizes_(file.type_of("normalizer") == "NFC") {
-        file.check(normalizes_ || file.part("normalizer").is_null(),
+          composes_(file.type_of("normalizer") == "NFC"),
+          bpe_(alphabet(file), file.merges()) {
+        file.check(composes_ || file.part("normalizer").is_null(),
                    "has a normalizer \"{}\" that is not known", file.type_of("normalizer"));
+        file.check_settings("normalizer", {"type"});
+        file.check_settings("pre_tokenizer", {"type", "add_prefix_space", "trim_offsets", "use_regex"});
         const json splitter = file.part("pre_tokenizer");
         file.check(!splitter.value("add_prefix_space", false),
                    "sets add_prefix_space, which is not supported");
         file.check(splitter.value("use_regex", true), "unsets use_regex, which is not supported");
         file.check(!file.model().value("byte_fallback", false),
                    "has byte_fallback with a byte-level vocabulary");
-        bpe_ = Bpe(alphabet(file), merges_of(file));
-        for (const json& token : file.part("added_tokens")) {
-            const auto text = token.at("content").get<std::string>();
-            if (token.value("normalized", true) && normalizes_)
-                normalized_.add(std::string(nfc_.apply(text, composed_)), token.at("id"));
-            else
-                (token.value("normalized", true) ? normalized_ : raw_).add(text, token.at("id"));
-        }
-    }
-    void encode(std::string_view document, std::vector<TokenId>& tokens) override {
-        TokenBatch batch(tokens);
-        const auto found = [&](TokenId id) {
-            *batch.room() = id;
-            batch.advance(1);
-        };
-        raw_.split(
-            document,
-            [&](std::string_view section) {
-                const std::string_view composed = normalizes_ ? nfc_.apply(section, composed_) : section;
-                text_.assign(composed);
-                text_.append(WordCache::padding, '\0');
-                normalized_.split(
-                    std::string_view(text_.data(), composed.size()),
-                    [&](std::string_view plain) { encode_words(plain, batch); }, found);
-            },
-            found);
+        read_added_tokens(file);
     }
 
 private:
@@ -354,17 +198,21 @@ private:
                        "has no piece for the byte {:#x}", byte);
         return result;
     }
-    void encode_words(std::string_view text, TokenBatch& batch) {
+    std::string_view normalize(std::string_view section) override {
+        const std::string_view composed = composes_ ? nfc_.apply(section, composed_) : section;
+        text_.assign(composed);
+        text_.append(WordCache::padding, '\0');
+        return {text_.data(), composed.size()};
+    }
+    void encode_plain(std::string_view text, bool, TokenBatch& batch) override {
         for (std::size_t begin = 0, end; begin < text.size(); begin = end) {
             end = splitter_.word_end(text, begin);
             cache_.append(text.substr(begin, end - begin), batch,
                           [&](std::string_view word, std::vector<TokenId>& out) { bpe_.encode(word, out); });
         }
     }
-    bool normalizes_;
+    bool composes_;
     Nfc nfc_;
-    AddedTokens raw_;         ///< found before normalising
-    AddedTokens normalized_;  ///< and after
     Gpt2Splitter splitter_;
     Bpe bpe_;
     WordCache cache_;
@@ -372,51 +220,40 @@ private:
     std::string text_;
 };
 
-/// Llama's way: spaces become U+2581, one more goes before the text, characters merged, unknown ones as
-/// bytes. Inside, the plain space stands for U+2581.
-class MetaspaceBpe : public JsonTokenizer {
+/// Llama's way: spaces become U+2581, one more goes before the text, characters are merged, unknown ones as
+/// bytes.
+class ByteFallbackBpe : public JsonTokenizer {
 public:
-    MetaspaceBpe(const TokenizerFile& file, std::string digest)
+    ByteFallbackBpe(const TokenizerFile& file, std::string digest)
         : JsonTokenizer(file, std::move(digest), "BPE with Metaspace and byte fallback") {
-        file.check(file.part("normalizer").is_null(),
-                   "has a normalizer \"{}\" that is not known with Metaspace", file.type_of("normalizer"));
-        const json metaspace = file.part("pre_tokenizer");
-        file.check(metaspace.value("replacement", std::string(meta_space)) == meta_space,
-                   "has a Metaspace with another replacement than U+2581");
-        scheme_ = metaspace.value("prepend_scheme", "always");
-        file.check(scheme_ == "first" || scheme_ == "never" || scheme_ == "always",
-                   "has a prepend_scheme \"{}\" that is not known", scheme_);
         file.check(file.model().value("byte_fallback", false),
                    "has Metaspace without byte_fallback, which is not supported");
-        const auto merges = merges_of(file);
-        seams_ = Seams::within_characters();
+        Seams seams = Seams::within_characters();
         file.for_each_merge([&](const std::string& left, const std::string& right) {
-            const std::string a = replace_all(left, meta_space, " "), b = replace_all(right, meta_space, " ");
-            seams_.join(static_cast<unsigned char>(a.back()), static_cast<unsigned char>(b.front()));
+            file.check(!left.empty() && !right.empty(), "has a merge of \"{}\" with nothing", left + right);
+            seams.join(static_cast<unsigned char>(plain_spaces(left).back()),
+                       static_cast<unsigned char>(plain_spaces(right).front()));
         });
-        if (metaspace.value("split", true))
-            file.check(spaces_split_anyway(), "has a Metaspace that splits where its merges join");
-        bpe_ = Bpe(alphabet(file), merges);
-        for (const json& token : file.part("added_tokens")) added_.add(token.at("content"), token.at("id"));
-    }
-    void encode(std::string_view document, std::vector<TokenId>& tokens) override {
-        TokenBatch batch(tokens);
-        added_.split(
-            document,
-            [&](std::string_view section) {
-                encode_section(section, section.data() == document.data(), batch);
-            },
-            [&](TokenId id) {
-                *batch.room() = id;
-                batch.advance(1);
-            });
+        if (file.type_of("normalizer") == "Sequence")
+            read_normalizer(file);
+        else
+            read_pre_tokenizer(file, seams);
+        bpe_ = MetaspaceBpe(alphabet(file), file.merges(), std::move(seams));
+        read_added_tokens(file);
     }
 
 private:
+    /// Where the space before the text goes.
+    enum class Prefix {
+        section,    ///< before every section, by the normalizer
+        always,     ///< before all text between added tokens that has no space of its own
+        beginning,  ///< the same at the beginning of a document only
+        never
+    };
     static Bpe::Alphabet alphabet(const TokenizerFile& file) {
         Bpe::Alphabet result;
         for (const auto& [piece, id] : file.vocabulary()) {
-            const std::string plain = replace_all(piece, meta_space, " ");
+            const std::string plain = plain_spaces(piece);
             std::size_t at = 0;
             if (const char32_t first = next_code_point(plain, at); at == plain.size())
                 result.characters.emplace(first, id);
@@ -425,36 +262,56 @@ private:
             result.bytes[byte] = file.id(fmt::format("<0x{:02X}>", byte));
         return result;
     }
-    bool spaces_split_anyway() const {
+    /// The older form, in which the normalizer prepends and replaces.
+    void read_normalizer(const TokenizerFile& file) {
+        const json wanted = {
+            {"type", "Sequence"},
+            {"normalizers",
+             {{{"type", "Prepend"}, {"prepend", meta_space}},
+              {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", meta_space}}}}};
+        file.check(
+            file.part("normalizer") == wanted,
+            "has a normalizer that is not known (but for \"Prepend\" and \"Replace\" as Llama has them)");
+        file.check(file.part("pre_tokenizer").is_null(), "has a pre_tokenizer \"{}\" behind its normalizer",
+                   file.type_of("pre_tokenizer"));
+        prefix_ = Prefix::section;
+    }
+    void read_pre_tokenizer(const TokenizerFile& file, const Seams& seams) {
+        file.check(file.part("normalizer").is_null(),
+                   "has a normalizer \"{}\" that is not known with Metaspace", file.type_of("normalizer"));
+        file.check_settings("pre_tokenizer", {"type", "replacement", "prepend_scheme", "split",
+                                              "add_prefix_space", "str_rep"});
+        const json metaspace = file.part("pre_tokenizer");
+        file.check(metaspace.value("replacement", std::string(meta_space)) == meta_space,
+                   "has a Metaspace with another replacement than U+2581");
+        const bool prepends = metaspace.value("add_prefix_space", true);  // older files have this one
+        const std::string scheme = metaspace.value("prepend_scheme", prepends ? "always" : "never");
+        file.check(scheme == "first" || scheme == "never" || scheme == "always",
+                   "has a prepend_scheme \"{}\" that is not known", scheme);
+        prefix_ = scheme == "always" ? Prefix::always : scheme == "first" ? Prefix::beginning : Prefix::never;
+        file.check(!metaspace.value("split", true) || spaces_split_anyway(seams),
+                   "has a Metaspace that splits where its merges join");
+    }
+    static bool spaces_split_anyway(const Seams& seams) {
         std::string pair(2, ' ');
         for (unsigned byte = 0; byte < 256; ++byte) {
             pair[0] = static_cast<char>(byte);
-            if (seams_.unit_end(pair, 0) == 2) return false;
+            if (seams.unit_end(pair, 0) == 2) return false;
         }
         return true;
     }
-    void encode_section(std::string_view section, bool first, TokenBatch& batch) {
-        const bool starts_with_space = section.starts_with(' ') || section.starts_with(meta_space);
-        const bool prepend = !starts_with_space && (scheme_ == "always" || (scheme_ == "first" && first));
-        text_.assign(prepend ? " " : "");
-        if (section.find(meta_space) == std::string_view::npos)
-            text_ += section;
-        else
-            text_ += replace_all(section, meta_space, " ");
-        const std::size_t size = text_.size();
-        text_.append(WordCache::padding, '\0');
-        const std::string_view text(text_.data(), size);
-        for (std::size_t begin = 0, end; begin < size; begin = end) {
-            end = seams_.unit_end(text, begin);
-            cache_.append(text.substr(begin, end - begin), batch,
-                          [&](std::string_view unit, std::vector<TokenId>& out) { bpe_.encode(unit, out); });
-        }
+    std::string_view normalize(std::string_view section) override {
+        if (prefix_ != Prefix::section) return section;
+        text_ = std::string(meta_space) + replace_all(section, " ", meta_space);
+        return text_;
     }
-    std::string scheme_;
-    AddedTokens added_;
-    Seams seams_;
-    Bpe bpe_;
-    WordCache cache_;
+    void encode_plain(std::string_view text, bool first, TokenBatch& batch) override {
+        const bool has_space = text.starts_with(' ') || text.starts_with(meta_space);
+        const bool wants_space = prefix_ == Prefix::always || (prefix_ == Prefix::beginning && first);
+        bpe_.encode(wants_space && !has_space ? " " : "", text, batch);
+    }
+    Prefix prefix_ = Prefix::never;
+    MetaspaceBpe bpe_;
     std::string text_;
 };
 
@@ -465,8 +322,9 @@ std::unique_ptr<Tokenizer> load_tokenizer_json(const std::string& path) {
         const TokenizerFile file(path);
         const std::string splitter = file.type_of("pre_tokenizer");
         if (splitter == "ByteLevel") return std::make_unique<ByteLevelBpe>(file, io::input_digest(path));
-        file.check(splitter == "Metaspace", "has a pre_tokenizer \"{}\" that is not known", splitter);
-        return std::make_unique<MetaspaceBpe>(file, io::input_digest(path));
+        file.check(splitter == "Metaspace" || file.type_of("normalizer") == "Sequence",
+                   "has a pre_tokenizer \"{}\" that is not known", splitter);
+        return std::make_unique<ByteFallbackBpe>(file, io::input_digest(path));
     } catch (const json::exception& error) {
         throw Error("{} is not a tokenizer.json as it should be: {}", path, error.what());
     }

@@ -52,6 +52,11 @@ TEST(RunOptions, SurviveTheRecord) {
     EXPECT_EQ(record.launch["ranks"], 3);
 }
 
+TEST(RunOptions, APatternStaysOne) {
+    EXPECT_THAT(parsed({"/dev/nul?"}).corpus, ElementsAre("/dev/nul?"));
+    EXPECT_THROW(parsed({"/dev/nothing-so*"}), Error);
+}
+
 TEST(RunOptions, RefuseWhatDoesNotExist) {
     EXPECT_THROW(parsed({}), UsageError);
     EXPECT_THROW(parsed({"/nowhere/at/all"}), Error);

@@ -43,6 +43,7 @@ Run made_up_run(const std::string& label, std::int64_t columns, std::int64_t kno
     m.contexts = 3 * columns;
     m.digest = Digest{1, 2};
     m.tokenizer = {{"kind", "words"}};
+    m.statistics = {{"skipped_documents", 7}};
     WErrorCurve curve(s);
     return {
         .label = label, .directory = {}, .manifest = m, .spectrum = s, .verdict = nullptr, .curve = curve};

@@ -3,7 +3,7 @@
 #include "scratch_directory.hpp"
 #include "text/reading.hpp"
 
-#include <fstream>
+#include <cstring>
 #include <numeric>
 
 #include <gmock/gmock.h>
@@ -30,14 +30,25 @@ std::string gzip(const std::string& text) {
     return out;
 }
 
-std::string zstd(const std::string& text, int window_log = 0) {
-    const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
-    if (window_log > 0) {
-        ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, window_log);
-        ZSTD_CCtx_setParameter(context.get(), ZSTD_c_enableLongDistanceMatching, 1);
-    }
+std::string zstd(const std::string& text) {
     std::string out(ZSTD_compressBound(text.size()), '\0');
-    out.resize(ZSTD_compress2(context.get(), out.data(), out.size(), text.data(), text.size()));
+    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+    return out;
+}
+
+/// As `zstd --long=28` writes what comes through a pipe: the size is not known, so the window stays as it is
+/// asked for, longer than readers allow by default.
+std::string zstd_of_long_window(const std::string& text) {
+    const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, 1);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, 28);
+    std::string out(ZSTD_compressBound(text.size()), '\0');
+    ZSTD_outBuffer to{out.data(), out.size(), 0};
+    ZSTD_inBuffer first{text.data(), text.size() / 2, 0}, rest{text.data(), text.size(), text.size() / 2};
+    ZSTD_compressStream2(context.get(), &to, &first, ZSTD_e_continue);
+    EXPECT_EQ(ZSTD_compressStream2(context.get(), &to, &rest, ZSTD_e_end), 0u);
+    out.resize(to.pos);
+    EXPECT_EQ(ZSTD_getFrameContentSize(out.data(), out.size()), ZSTD_CONTENTSIZE_UNKNOWN);
     return out;
 }
 
@@ -67,13 +78,22 @@ TEST_F(Formats, CompressedFilesReadAsWhatTheyHold) {
     for (const std::string& path :
          {put("a.jsonl.gz", gzip(text)), put("b.jsonl.gz", gzip(half) + gzip("") + gzip(rest)),
           put("a.jsonl.zst", zstd(text)), put("b.jsonl.zst", zstd(half) + zstd("") + zstd(rest)),
-          put("long.jsonl.zst", zstd(text, 28))}) {
+          put("long.jsonl.zst", zstd(half) + zstd_of_long_window(rest))}) {
         const Reading reading = read_all({path}, {.order = 3});
         EXPECT_EQ(reading.ngrams, plain.ngrams) << path;
         EXPECT_EQ(reading.counts.tokens, plain.counts.tokens) << path;
         EXPECT_EQ(reading.counts.bytes, static_cast<std::int64_t>(std::filesystem::file_size(path))) << path;
     }
     EXPECT_EQ(read_all({put("t.txt.gz", gzip("one two three"))}, {.order = 2}).ngrams.size(), 2u);
+}
+
+TEST_F(Formats, TheMemoryOfReadingIsKnownBeforehand) {
+    const std::string text = lines();
+    const auto bytes = [](const std::string& path) { return Corpus::open({path}, {}).reading_bytes(); };
+    EXPECT_EQ(bytes(put("a.jsonl", text)), 0);
+    EXPECT_LT(bytes(put("a.jsonl.zst", zstd(text))), 16 << 20);
+    EXPECT_GT(bytes(put("long.jsonl.zst", zstd_of_long_window(text))), 1 << 28);
+    EXPECT_EQ(bytes(put("broken.jsonl.zst", "no frame")), 0);
 }
 
 TEST_F(Formats, CutOffOrDamagedFilesAreNamed) {
@@ -240,6 +260,21 @@ TEST(MegatronFiles, TheIndexWrittenIsTheOneRead) {
     for (std::size_t d = 1; d < 5; ++d) documents.push_back({std::vector<TokenId>(d, 1)});
     write_megatron_index((scratch / "w.idx").string(), "uint16", std::vector<std::int32_t>{1, 2, 3, 4});
     EXPECT_EQ(io::read_file(scratch / "w.idx"), megatron<std::uint16_t>(documents, 8).idx);
+}
+
+/// Megatron's own tool wrote the file: our writer, given the same documents, leaves the same index, byte for
+/// byte.
+TEST(MegatronFiles, ARealIndexIsWrittenAgain) {
+    const auto path = shared_data() / "openwebtext/meg-gpt2-openwebtext_text_document.idx";
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+    const std::string real = io::read_file(path);
+    std::int64_t documents = 0;
+    std::memcpy(&documents, real.data() + 18, sizeof(documents));
+    std::vector<std::int32_t> lengths(static_cast<std::size_t>(documents));
+    std::memcpy(lengths.data(), real.data() + 34, lengths.size() * sizeof(std::int32_t));
+    const ScratchDirectory scratch;
+    write_megatron_index((scratch / "again.idx").string(), "uint16", lengths);
+    EXPECT_EQ(io::read_file(scratch / "again.idx"), real);
 }
 
 TEST(MegatronFiles, ARealFileIsReadToTheLastToken) {

@@ -4,9 +4,13 @@
 #include "eckart/text/tokenizer.hpp"
 #include "scratch_directory.hpp"
 #include "text/reading.hpp"
+#include "text/sentencepiece_model.hpp"
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -78,6 +82,45 @@ TEST_F(RealTokenizers, LlamasTwoFilesAgree) {
     }
     EXPECT_EQ(encode(*json_file, " Hello"), encode(*json_file, "Hello"));
     EXPECT_EQ(encode(*json_file, "a</s>b"), (Ids{263, 2, 29890}));
+}
+
+/// The same vocabulary as files in circulation hold it: the normalizer writes the spaces.
+json older_form(json file) {
+    file["normalizer"] = {{"type", "Sequence"},
+                          {"normalizers",
+                           {{{"type", "Prepend"}, {"prepend", "\u2581"}},
+                            {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}}}}};
+    file["pre_tokenizer"] = nullptr;
+    file["model"]["unk_token"] = "<unk>";
+    for (json& token : file["added_tokens"]) token["normalized"] = false;
+    return file;
+}
+
+/// Cases of our own with the ids that Hugging Face's tokenizers 0.23.2 gives: composition, runs of spaces,
+/// line ends, emoji, marks, scripts, controls, contractions, added tokens in the text, and no text.
+TEST_F(RealTokenizers, HuggingFaceIsMetToTheId) {
+    const ScratchDirectory scratch;
+    const std::string older = (scratch / "older.json").string();
+    io::write_file(older, older_form(json::parse(io::read_file(file("llama2_tokenizer.json")))).dump());
+    const std::map<std::string, std::shared_ptr<Tokenizer>> tokenizers = {
+        {"neox", load_tokenizer(file("20B_tokenizer.json"))},
+        {"llama", load_tokenizer(file("llama2_tokenizer.json"))},
+        {"llama_older", load_tokenizer(older)}};
+    std::istringstream lines(io::read_file("tests/text/hugging_face.jsonl"));
+    int cases = 0;
+    for (std::string line; std::getline(lines, line); ++cases) {
+        const json example = json::parse(line);
+        for (const auto& [name, tokenizer] : tokenizers)
+            EXPECT_EQ(encode(*tokenizer, example["text"].get<std::string>()), example[name].get<Ids>())
+                << name << ": " << line;
+    }
+    EXPECT_GT(cases, 100);
+    const std::string no_space(std::size_t{1} << 20, 'a');
+    EXPECT_EQ(encode(*tokenizers.at("neox"), no_space), Ids(no_space.size() / 8, 49642));
+    Ids llama(262146, 27137);
+    llama.front() = 263, llama[262144] = 7340, llama[262145] = 29874;
+    EXPECT_EQ(encode(*tokenizers.at("llama"), no_space), llama);
+    EXPECT_EQ(encode(*load_tokenizer(file("llama2_tokenizer.model")), no_space), llama);
 }
 
 /// Text of all kinds: words, long runs, scripts, marks, emoji, controls.
@@ -180,6 +223,24 @@ std::string random_text(std::mt19937& random) {
     return text;
 }
 
+/// On any text without a space at its beginning or an added token in it.
+TEST_F(RealTokenizers, LlamasTwoFilesAgreeOnRandomText) {
+    const auto model = load_sentencepiece(file("llama2_tokenizer.model"));
+    const auto json_file = load_tokenizer_json(file("llama2_tokenizer.json"));
+    std::mt19937 random(13);
+    int compared = 0;
+    for (int i = 0; i < 5000; ++i) {
+        const std::string text = random_text(random);
+        if (text.starts_with(' ') || text.starts_with("\u2581")) continue;
+        if (std::ranges::any_of(std::array{"<s>", "</s>", "<unk>"},
+                                [&](const char* token) { return text.find(token) != std::string::npos; }))
+            continue;
+        ASSERT_EQ(encode(*json_file, text), encode(*model, text)) << text;
+        ++compared;
+    }
+    EXPECT_GT(compared, 1000);
+}
+
 TEST_F(RealTokenizers, SentencePieceIsMetToTheId) {
     const auto fast = load_sentencepiece(file("llama2_tokenizer.model"));
     const auto reference = load_sentencepiece_reference(file("llama2_tokenizer.model"));
@@ -201,6 +262,46 @@ TEST_F(RealTokenizers, SentencePieceIsMetToTheId) {
     EXPECT_TRUE(encode(*fast, "").empty());
     EXPECT_EQ(fast->find("</s>"), TokenId{2});
     EXPECT_EQ(fast->find("no such piece"), std::nullopt);
+}
+
+/// A model over a few letters whose pieces and scores are drawn: spaces anywhere in pieces, equal scores, or
+/// letters without a piece of their own.
+SentencePieceModel random_model(std::mt19937& random) {
+    static const std::vector<std::string> letters = {"\u2581", "a", "b", "c", "\u00e9", "\u4e2d", "<"};
+    const bool every_letter = random() % 4 != 0;
+    SentencePieceModel model;
+    model.dummy_prefix = random() % 2 == 0;
+    model.remove_extra_whitespaces = random() % 8 == 0;
+    std::set<std::string> pieces;
+    if (every_letter) pieces.insert(letters.begin(), letters.end());
+    for (std::size_t i = random() % 60; i > 0; --i) {
+        std::string piece;
+        for (std::size_t k = 1 + random() % 4; k > 0; --k) piece += letters[random() % letters.size()];
+        pieces.insert(piece);
+    }
+    for (const std::string& piece : pieces) model.add(piece, -static_cast<float>(random() % 20));
+    if (random() % 8 == 0 && pieces.insert("aab").second)
+        model.add("aab", -1, SentencePieceModel::user_defined);
+    return model;
+}
+
+/// Whatever the vocabulary, ours or the library encodes, and the ids are the library's.
+TEST(SentencePiece, RandomModelsAreMetToTheId) {
+    static const std::vector<std::string> letters = {" ",      "a", "b", "c",     "\u00e9",
+                                                     "\u4e2d", "<", "d", "\u2581"};
+    const ScratchDirectory scratch;
+    const std::string path = (scratch / "random.model").string();
+    std::mt19937 random(19);
+    for (int i = 0; i < 150; ++i) {
+        io::write_file(path, random_model(random).serialized());
+        const auto fast = load_sentencepiece(path), reference = load_sentencepiece_reference(path);
+        for (int k = 0; k < 60; ++k) {
+            std::string text;
+            for (std::size_t size = random() % 24; size > 0; --size)
+                text += letters[random() % letters.size()];
+            ASSERT_EQ(encode(*fast, text), encode(*reference, text)) << "model " << i << ": " << text;
+        }
+    }
 }
 
 /// GPT-2's pattern by PCRE2: the reference of the splitter.
@@ -414,9 +515,22 @@ TEST_F(TokenizerFiles, UnknownPartsAreRefusedByName) {
     EXPECT_THAT(refusal("/added_tokens", {{{"id", 300}, {"content", "<x>"}, {"lstrip", true}}}),
                 HasSubstr("lstrip"));
     EXPECT_THAT(refusal("/added_tokens", {{{"id", 300}}}), HasSubstr("tokenizer.json"));
+    EXPECT_THAT(refusal("/pre_tokenizer/odd", 1), HasSubstr("setting \"odd\" of its pre_tokenizer"));
     json lacking = small();
     lacking["model"]["vocab"].erase("z");
     EXPECT_THROW(load(lacking), Error);
+}
+
+TEST_F(TokenizerFiles, ANameThatStandsTwiceIsRefused) {
+    std::string text = small().dump();
+    text.insert(text.find("\"ab\":256"), "\"ab\":257,");
+    io::write_file(scratch / "twice.json", text);
+    try {
+        load_tokenizer((scratch / "twice.json").string());
+        ADD_FAILURE();
+    } catch (const Error& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("holds \"ab\" twice"));
+    }
 }
 
 TEST_F(TokenizerFiles, FilesOfAnotherKindAreNamed) {

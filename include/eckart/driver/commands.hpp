@@ -12,6 +12,7 @@ int submit_command(int argc, char** argv);
 int status_command(int argc, char** argv);
 int watch_command(int argc, char** argv);
 int cancel_command(int argc, char** argv);
+int tokenize_command(int argc, char** argv);
 int report_command(int argc, char** argv);
 int inspect_command(int argc, char** argv);
 int dump_command(int argc, char** argv);

@@ -29,8 +29,11 @@ public:
 
 bool is_compressed(const std::string& path);
 
+/// Memory that decompressing a file takes: for .zst, the window that its first frame asks for.
+std::int64_t decompression_bytes(const std::string& path);
+
 /// Opens a file at `begin`, which is 0 for compressed ones. All members of a .gz and all frames of a .zst are
-/// read; windows of .zst frames may be as long as the format allows (2 GiB, which then is memory too).
+/// read; windows of .zst frames may be as long as the format allows (2 GiB).
 std::unique_ptr<ByteStream> open_bytes(const std::string& path, std::int64_t begin = 0);
 
 }  // namespace eckart::text

@@ -46,12 +46,16 @@ struct Shard {
     std::int64_t bytes() const { return end - begin; }
 };
 
+/// The files that a path names: itself, those of a directory (in alphabetical order, none that is hidden), or
+/// those that match a pattern as a shell would have it. Throws `Error` when there is none.
+std::vector<std::string> corpus_files(const std::string& path);
+
 /// A corpus: its files, cut into shards in one way whatever the ranks and the memory.
 class Corpus {
 public:
-    /// Finds the files and plans the shards. A path may be a directory (searched in alphabetical order) or a
-    /// pattern; .gz and .zst are read through; a .bin with an .idx beside it is a Megatron token file.
-    /// Throws `UsageError` or `Error` naming what is missing, empty, of unknown format or malformed.
+    /// Finds the files and plans the shards. .gz and .zst are read through; a .bin with an .idx beside it is
+    /// a Megatron token file. Throws `UsageError` or `Error` naming what is missing, empty, of unknown format
+    /// or malformed.
     static Corpus open(const std::vector<std::string>& paths, const CorpusOptions& options);
 
     /// Makes the tokenizer ready: without a tokenizer file, the words of a text corpus are counted first,
@@ -69,6 +73,8 @@ public:
     /// The token as text; empty for token files without a tokenizer.
     std::string piece(TokenId token) const;
     bool has_pieces() const { return tokenizer_ != nullptr; }
+    /// Memory that reading takes at most: the tokenizer's cache and the longest window of a compressed file.
+    std::int64_t reading_bytes() const;
     /// The part of a recipe that is the corpus: inputs with sizes and digests, and every reading option.
     nlohmann::json recipe() const;
     /// How text became tokens, for the summary. Requires `prepare`.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace eckart::text {
@@ -44,11 +45,13 @@ private:
 };
 
 /// Words that were encoded before, with their tokens: one cache line a word. Longer words, and those of more
-/// tokens, are encoded anew. The table grows to `most_bytes` and then starts over, empty.
+/// tokens, are encoded anew. The table grows to `most_bytes`, and starts over empty when that is full.
 class WordCache {
 public:
     static constexpr std::size_t longest_word = 31;
     static constexpr std::size_t most_bytes = std::size_t{32} << 20;
+    /// What it ever holds: while it grows, the old table beside the new one.
+    static constexpr std::size_t peak_bytes = most_bytes + most_bytes / 2;
     /// Bytes behind a word that must be readable.
     static constexpr std::size_t padding = 32;
 
@@ -117,10 +120,12 @@ private:
         if (++used_ > entries_.size() / 2) grow();
     }
     void grow() {
-        std::vector<Entry> old = std::move(entries_);
         used_ = 0;
-        entries_ = std::vector<Entry>(std::min(2 * old.size(), most_entries));
-        if (old.size() == most_entries) return;
+        if (entries_.size() == most_entries) {
+            for (Entry& entry : entries_) entry.count = 0;
+            return;
+        }
+        const std::vector<Entry> old = std::exchange(entries_, std::vector<Entry>(2 * entries_.size()));
         for (const Entry& entry : old) {
             if (entry.count == 0) continue;
             entries_[find(entry.key)] = entry;
