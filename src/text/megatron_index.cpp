@@ -35,7 +35,7 @@ T load(const std::byte* at) {
     return value;
 }
 
-std::span<const std::byte> map_file(const std::string& path) {
+std::shared_ptr<const std::byte> map_file(const std::string& path) {
     const auto size = std::filesystem::file_size(path);
     require(static_cast<std::int64_t>(size) >= header_bytes,
             "{} is too short for a Megatron index ({} bytes)", path, size);
@@ -45,14 +45,15 @@ std::span<const std::byte> map_file(const std::string& path) {
     const int error = errno;
     ::close(file);
     require(memory != MAP_FAILED, "cannot map {}{}", path, io::cause_of(error, path));
-    return {static_cast<const std::byte*>(memory), size};
+    return {static_cast<const std::byte*>(memory),
+            [memory, size](const std::byte*) { ::munmap(memory, size); }};
 }
 
 }  // namespace
 
 MegatronIndex::MegatronIndex(const std::string& path, const std::string& bin_path, std::int64_t bin_bytes)
     : path_(path), bytes_(map_file(path)) {
-    const std::byte* const header = bytes_.data();
+    const std::byte* const header = bytes_.get();
     require(std::memcmp(header, magic.data(), magic.size()) == 0,
             "{} is not a Megatron index: it does not begin with MMIDIDX", path);
     require(load<std::int64_t>(header + 9) == version, "{} has version {} of the Megatron index, known is {}",
@@ -66,7 +67,7 @@ MegatronIndex::MegatronIndex(const std::string& path, const std::string& bin_pat
     width_ = token_bytes(type_);
     sequences_ = load<std::int64_t>(header + 18);
     const auto borders = load<std::int64_t>(header + 26);
-    const auto size = static_cast<std::int64_t>(bytes_.size());
+    const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path));
     require(sequences_ >= 0 && borders >= 1 && sequences_ <= size / 12 && borders <= size / 8,
             "{} speaks of {} sequences and {} document borders, more than its {} bytes can hold", path,
             sequences_, borders, size);
@@ -81,20 +82,21 @@ MegatronIndex::MegatronIndex(const std::string& path, const std::string& bin_pat
     require(load<std::int64_t>(borders_) == 0 && load<std::int64_t>(borders_ + 8 * documents_) == sequences_,
             "{}: its documents do not cover its {} sequences", path, sequences_);
     tokens_ = bin_bytes / width_;
-    const std::int64_t last = sequences_ - 1;
-    const std::int64_t end = sequences_ == 0 ? 0
-                                             : load<std::int64_t>(pointers_ + 8 * last) +
-                                                   load<std::int32_t>(sizes_ + 4 * last) * width_;
+    const std::int64_t end = sequences_ == 0 ? 0 : sequence_end(sequences_ - 1);
     require(end == bin_bytes, "{} does not belong to {}: it describes {} bytes, the file has {}", path,
             bin_path, end, bin_bytes);
 }
 
-MegatronIndex::~MegatronIndex() {
-    ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-}
-
 std::int64_t MegatronIndex::sequence_start(std::int64_t sequence) const {
     return sequence == sequences_ ? tokens_ : load<std::int64_t>(pointers_ + 8 * sequence) / width_;
+}
+
+/// In bytes; -1 for one that does not lie in the .bin.
+std::int64_t MegatronIndex::sequence_end(std::int64_t sequence) const {
+    const auto begin = load<std::int64_t>(pointers_ + 8 * sequence);
+    const auto size = load<std::int32_t>(sizes_ + 4 * sequence);
+    if (begin < 0 || begin % width_ != 0 || begin / width_ > tokens_ || size < 0) return -1;
+    return begin + size * width_;
 }
 
 std::int64_t MegatronIndex::document_start(std::int64_t document) const {
@@ -105,13 +107,10 @@ std::int64_t MegatronIndex::document_start(std::int64_t document) const {
 }
 
 void MegatronIndex::check_sequences(std::int64_t first, std::int64_t last) const {
-    for (std::int64_t i = first; i < last; ++i) {
-        const auto size = load<std::int32_t>(sizes_ + 4 * i);
-        const auto begin = load<std::int64_t>(pointers_ + 8 * i);
-        require(size >= 0 && begin % width_ == 0 && begin / width_ + size == sequence_start(i + 1),
-                "{}: sequence {} of {} tokens at byte {} does not end where the next begins", path_, i, size,
-                begin);
-    }
+    for (std::int64_t i = first; i < last; ++i)
+        require(sequence_end(i) == sequence_start(i + 1) * width_,
+                "{}: sequence {} of {} tokens at byte {} does not end where the next begins", path_, i,
+                load<std::int32_t>(sizes_ + 4 * i), load<std::int64_t>(pointers_ + 8 * i));
 }
 
 std::vector<std::int64_t> MegatronIndex::document_starts(std::int64_t begin, std::int64_t end) const {

@@ -229,11 +229,13 @@ TokenLayout read_npy_layout(const std::string& path) {
     std::int64_t header_bytes = 0;
     for (std::size_t i = 0; i < length.size(); ++i)
         header_bytes |= std::int64_t{static_cast<unsigned char>(length[i])} << (8 * i);
+    constexpr std::int64_t longest_header = 10000;  // that NumPy reads itself
+    require(header_bytes <= longest_header, "{} has a header of {} bytes", path, header_bytes);
     const std::int64_t header_begin = long_header ? 12 : 10;
     const std::string header = read_bytes(file, path, header_begin, header_bytes);
     std::smatch type, shape;
     static const std::regex type_pattern("'descr': *'([<|>=]?[a-z]\\d+)'"),
-        shape_pattern("'shape': *\\((\\d+),\\)");
+        shape_pattern("'shape': *\\((\\d{1,18}),\\)");
     require(std::regex_search(header, type, type_pattern) && std::regex_search(header, shape, shape_pattern),
             "{} is not a one-dimensional array of numbers: {}", path, header.substr(0, header.find('\n')));
     const std::string name = type[1];

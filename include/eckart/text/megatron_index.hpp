@@ -15,8 +15,6 @@ class MegatronIndex {
 public:
     /// Throws `Error` naming the file when it is not such an index or does not fit its .bin of `bin_bytes`.
     MegatronIndex(const std::string& path, const std::string& bin_path, std::int64_t bin_bytes);
-    ~MegatronIndex();
-    MegatronIndex(MegatronIndex&&) = delete;
 
     const std::string& token_type() const { return type_; }
     std::int64_t tokens() const { return tokens_; }
@@ -27,6 +25,7 @@ public:
 
 private:
     std::int64_t sequence_start(std::int64_t sequence) const;
+    std::int64_t sequence_end(std::int64_t sequence) const;
     std::int64_t document_start(std::int64_t document) const;
     void check_sequences(std::int64_t first, std::int64_t last) const;
 
@@ -34,7 +33,7 @@ private:
     std::string type_;
     std::int64_t width_ = 0;
     std::int64_t tokens_ = 0;
-    std::span<const std::byte> bytes_;
+    std::shared_ptr<const std::byte> bytes_;
     std::int64_t sequences_ = 0;
     std::int64_t documents_ = 0;
     const std::byte* sizes_ = nullptr;     ///< int32 each
