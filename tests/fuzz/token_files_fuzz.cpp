@@ -16,7 +16,7 @@ void read(const std::string& path, const text::TokenLayout& layout,
           const std::shared_ptr<const text::MegatronIndex>& documents) {
     std::int64_t tokens = 0;
     const std::int64_t middle = layout.count / 2;
-    for (const auto [begin, end] : {std::pair{std::int64_t{0}, middle}, std::pair{middle, layout.count}}) {
+    for (const auto& [begin, end] : {std::pair{std::int64_t{0}, middle}, std::pair{middle, layout.count}}) {
         const auto source = text::open_tokens(path, layout, begin, end,
                                               {.order = 3, .vocabulary = vocabulary, .documents = documents});
         for (text::TokenChunk chunk; source->next(chunk);)
