@@ -2,6 +2,8 @@
 
 #include "blas.hpp"
 #include "eckart/base/error.hpp"
+#include "eckart/base/memory_plan.hpp"
+#include "eckart/dense/eigenvalues.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 
@@ -62,18 +64,23 @@ std::vector<double> column_norms(const mpi::Communicator& comm, const TallMatrix
     return norms;
 }
 
-/// Scales the columns to length one; drops those shorter than 1e-12 of what they were.
-void normalise_columns(const mpi::Communicator& comm, TallMatrix& block, const std::vector<double>& before) {
+/// Scales the columns to length one; drops those shorter than 1e-12 of what they were. Returns the largest
+/// scale, relative to what the column was.
+double normalise_columns(const mpi::Communicator& comm, TallMatrix& block,
+                         const std::vector<double>& before) {
     const std::vector<double> norms = column_norms(comm, block);
     std::int64_t kept = 0;
+    double largest = 1;
     for (std::int64_t j = 0; j < block.columns(); ++j) {
         const double norm = norms[static_cast<std::size_t>(j)];
         if (!(norm > 1e-12 * before[static_cast<std::size_t>(j)])) continue;
+        largest = std::max(largest, before[static_cast<std::size_t>(j)] / norm);
         const double* const from = block.column(j);
         double* const to = block.column(kept++);
         for (std::int64_t i = 0; i < block.rows(); ++i) to[i] = from[i] / norm;
     }
     block.truncate(kept);
+    return largest;
 }
 
 }  // namespace
@@ -139,29 +146,53 @@ void multiply_in_place(TallMatrix& y, const SmallMatrix& c) {
 }
 
 void orthonormalise(const mpi::Communicator& comm, std::span<const Columns> bases, TallMatrix& block) {
-    constexpr int rounds = 5;
-    constexpr double orthonormal = 1e-13, dependent = 1e-13;
+    constexpr int rounds = 6;
+    constexpr double orthonormal = 1e-13, dependent = 1e-13, harmless = 30;
+    double magnified = 2 * harmless;  // how far the last round has blown up what rounding left of the bases
     for (int round = 0; round < rounds && block.columns() > 0; ++round) {
         const std::vector<double> before = column_norms(comm, block);
+        const bool projects = magnified > harmless;
         for (const Columns& basis : bases)
-            if (basis.columns > 0) subtract_product(block, basis, inner_product(comm, basis, block));
-        normalise_columns(comm, block, before);
+            if (projects && basis.columns > 0)
+                subtract_product(block, basis, inner_product(comm, basis, block));
+        magnified = normalise_columns(comm, block, before);
         if (block.columns() == 0) return;
         const SymmetricEigen eigen = symmetric_eigen(comm, inner_product(comm, block, block));
         const double largest = eigen.values.front();
+        if (!projects && eigen.values.back() > 1 - orthonormal && largest < 1 + orthonormal) return;
         const auto kept = std::count_if(eigen.values.begin(), eigen.values.end(),
                                         [&](double value) { return value > dependent * largest; });
+        magnified *= std::sqrt(largest / eigen.values[static_cast<std::size_t>(kept - 1)]);
         SmallMatrix turn(block.columns(), kept);
         for (std::int64_t j = 0; j < kept; ++j)
             for (std::int64_t i = 0; i < block.columns(); ++i)
                 turn.at(i, j) = eigen.vectors.at(i, j) / std::sqrt(eigen.values[static_cast<std::size_t>(j)]);
         multiply_in_place(block, turn);
-        if (round > 0 && eigen.values.back() > 1 - orthonormal && largest < 1 + orthonormal) return;
     }
 }
 
 std::vector<double> symmetric_eigenvalues(SmallMatrix matrix) {
     std::vector<double> values = solve(matrix, false);
+    std::reverse(values.begin(), values.end());
+    return values;
+}
+
+std::vector<double> symmetric_eigenvalues(const mpi::Communicator& comm, const SmallMatrix& matrix) {
+    constexpr std::int64_t small = 256;
+    if (matrix.rows() <= small) {
+        std::vector<double> values(static_cast<std::size_t>(matrix.rows()));
+        mpi::agree(comm, [&] {
+            if (comm.is_root()) values = symmetric_eigenvalues(matrix);
+        });
+        mpi::broadcast(comm, std::span(values));
+        return values;
+    }
+    SymmetricColumns<double> columns(comm, matrix.rows());
+    for (std::int64_t j = 0; j < matrix.rows(); ++j)
+        if (columns.is_mine(columns.block_of(j)))
+            std::copy_n(matrix.data() + j * matrix.rows() + j, matrix.rows() - j, columns.at(j, j));
+    Progress silent = Progress::silent();
+    std::vector<double> values = eigenvalues(columns, Eigensolver::two_stage, available_cores(), silent);
     std::reverse(values.begin(), values.end());
     return values;
 }

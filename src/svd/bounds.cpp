@@ -10,20 +10,35 @@ namespace eckart::svd {
 
 namespace {
 
-/// lambda_i(Theta + E / (g - c)), descending.
-std::vector<double> shifted_eigenvalues(const std::vector<double>& theta, const dense::SmallMatrix& residual,
-                                        double gap) {
+/// Theta + E / gap.
+dense::SmallMatrix shifted(const std::vector<double>& theta, const dense::SmallMatrix& residual, double gap) {
     dense::SmallMatrix f = residual;
     for (double& value : f.values()) value /= gap;
     for (std::int64_t i = 0; i < f.rows(); ++i) f.at(i, i) += theta[static_cast<std::size_t>(i)];
-    return dense::symmetric_eigenvalues(std::move(f));
+    return f;
+}
+
+/// The g - c to try. The bound of lambda_i is least for g just below it, so the last value wanted and some
+/// larger ones have theirs; where that is close to c, or below, so do some above c.
+std::vector<double> gaps(const std::vector<double>& theta, double c, std::int64_t wanted) {
+    const std::size_t last =
+        std::min(static_cast<std::size_t>(std::max<std::int64_t>(wanted, 1)), theta.size()) - 1;
+    constexpr double step = 4, near = 0.3;
+    const double least = std::max(3e-3 * c, 1e-14 * theta.front() + 1e-300), most = theta.front() - c;
+    std::vector<double> result;
+    for (double gap = std::max(theta[last] - c, least); gap <= most && result.size() < 6; gap *= step)
+        result.push_back(gap);
+    for (double gap = std::min(theta[last] - c, near * c) / step; gap > least; gap /= step)
+        result.push_back(gap);
+    if (result.empty()) result.push_back(least);
+    return result;
 }
 
 }  // namespace
 
 EigenvalueBounds eigenvalue_bounds(const std::vector<double>& theta, const dense::SmallMatrix& residual,
-                                   double c, double rounding) {
-    constexpr int tries = 10;
+                                   double c, double rounding, std::int64_t wanted,
+                                   const Eigenvalues& eigenvalues) {
     require(residual.rows() == static_cast<std::int64_t>(theta.size()),
             "bounds: {} values, residual of order {}", theta.size(), residual.rows());
     EigenvalueBounds bounds;
@@ -33,11 +48,8 @@ EigenvalueBounds eigenvalue_bounds(const std::vector<double>& theta, const dense
     double trace = 0;
     for (std::int64_t i = 0; i < residual.rows(); ++i) trace += residual.at(i, i);
     bounds.upper.assign(theta.size(), std::max(theta.front(), c) + std::sqrt(std::max(trace, 0.0)));
-    const double least = std::max(1e-3 * c, 1e-14 * theta.front() + 1e-300);
-    const double most = std::max(theta.front() - c, 2 * least);
-    for (int i = 0; i < tries; ++i) {
-        const double gap = least * std::pow(most / least, static_cast<double>(i) / (tries - 1));
-        const std::vector<double> f = shifted_eigenvalues(theta, residual, gap);
+    for (const double gap : gaps(theta, c, wanted)) {
+        const std::vector<double> f = eigenvalues(shifted(theta, residual, gap));
         for (std::size_t j = 0; j < f.size(); ++j)
             bounds.upper[j] = std::min(bounds.upper[j], std::max(c + gap, f[j]));
     }

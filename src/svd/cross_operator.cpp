@@ -32,7 +32,7 @@ std::int64_t kept_bytes(const matrix::MatrixReader& reader, int groups) {
 
 std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan) {
     const std::int64_t strip = (width + plan.strips - 1) / plan.strips;
-    const std::int64_t tiles = 2 * tiles_of(strip) * matrix::tile_width, exchange = 2 * strip;
+    const std::int64_t tiles = 2 * tiles_of(strip) * matrix::tile_width, exchange = 2 * matrix::tile_width;
     return reader.column_count() * (tiles + exchange) * static_cast<std::int64_t>(sizeof(double)) +
            3 * reader.largest_block_bytes();
 }
@@ -56,22 +56,22 @@ PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t w
 CrossOperator::CrossOperator(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
                              const CoupledColumns& split, matrix::RowWeight weight, PassPlan plan,
                              int threads)
-    : comm_(comm),
+    : SymmetricOperator(comm, static_cast<std::int64_t>(split.coupled.size())),
       reader_(reader),
       split_(split),
       weight_(weight),
       plan_(plan),
-      threads_(threads),
-      size_(static_cast<std::int64_t>(split.coupled.size())) {
+      threads_(threads) {
     const std::vector<double> all = reader.one_hot_diagonal(weight);
     for (std::int64_t i = first_row(); i < first_row() + local_rows(); ++i)
         diagonal_.push_back(all[static_cast<std::size_t>(split.coupled[static_cast<std::size_t>(i)])]);
 }
 
 dense::TallMatrix CrossOperator::apply(const dense::Columns& x) {
-    const Tiles strip = gather_strip(x);
+    Tiles strip = gather_strip(x);
     Tiles sum(strip.size());
-    mpi::agree(comm_, [&] { add_rows(strip, sum); });
+    mpi::agree(comm(), [&] { add_rows(strip, sum); });
+    strip = Tiles();
     dense::TallMatrix z = scatter_strip(sum, x.columns);
     for (std::int64_t j = 0; j < x.columns; ++j)
         for (std::int64_t i = 0; i < x.rows; ++i)
@@ -80,31 +80,38 @@ dense::TallMatrix CrossOperator::apply(const dense::Columns& x) {
     return z;
 }
 
-/// Numbers that this rank sends to each rank: its rows of their strips.
-std::vector<std::int64_t> CrossOperator::sizes_by_rank(std::int64_t columns) const {
-    std::vector<std::int64_t> counts;
-    for (int rank = 0; rank < comm_.size(); ++rank) {
-        const int strip = plan_.strip(rank);
-        counts.push_back(local_rows() * (strip_begin(columns, strip + 1) - strip_begin(columns, strip)));
-    }
-    return counts;
+/// Columns of tile `tile` of a strip, of a panel of `columns`.
+CrossOperator::Range CrossOperator::tile_columns(std::int64_t columns, int strip, std::int64_t tile) const {
+    const std::int64_t end = columns * (strip + 1) / plan_.strips;
+    const std::int64_t first = std::min(end, columns * strip / plan_.strips + tile * matrix::tile_width);
+    return {first, std::min(end, first + matrix::tile_width)};
 }
 
+std::int64_t CrossOperator::tiles_of_strip(std::int64_t columns, int strip) const {
+    return tiles_of(columns * (strip + 1) / plan_.strips - columns * strip / plan_.strips);
+}
+
+/// Tile after tile travels to the ranks whose strip it is in, so that what is under way stays small.
 CrossOperator::Tiles CrossOperator::gather_strip(const dense::Columns& x) const {
+    const int own = plan_.strip(comm().rank());
+    Tiles tiles(static_cast<std::size_t>(tiles_of_strip(x.columns, own) * size()));
     std::vector<double> outgoing;
-    for (int group = 0; group < plan_.groups; ++group)  // the strips of a group are the panel, left to right
-        outgoing.insert(outgoing.end(), x.data, x.data + x.rows * x.columns);
-    const std::vector<double> incoming =
-        mpi::all_to_all<double>(comm_, outgoing, sizes_by_rank(x.columns)).values;
-    const int strip = plan_.strip(comm_.rank());
-    const std::int64_t columns = strip_begin(x.columns, strip + 1) - strip_begin(x.columns, strip);
-    Tiles tiles(static_cast<std::size_t>(tiles_of(columns) * size_));
-    const double* from = incoming.data();
-    for (int rank = 0; rank < comm_.size(); ++rank)
-        for (std::int64_t j = 0; j < columns; ++j)
-            for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
-                tiles[static_cast<std::size_t>(j / matrix::tile_width * size_ + i)]
-                    .values[j % matrix::tile_width] = *from++;
+    for (std::int64_t tile = 0; tile < tiles_of((x.columns + plan_.strips - 1) / plan_.strips); ++tile) {
+        outgoing.clear();
+        std::vector<std::int64_t> counts;
+        for (int rank = 0; rank < comm().size(); ++rank) {
+            const Range range = tile_columns(x.columns, plan_.strip(rank), tile);
+            outgoing.insert(outgoing.end(), x.data + range.first * x.rows, x.data + range.end * x.rows);
+            counts.push_back(range.size() * x.rows);
+        }
+        const std::vector<double> incoming = mpi::all_to_all<double>(comm(), outgoing, counts).values;
+        const std::int64_t width = tile_columns(x.columns, own, tile).size();
+        const double* from = incoming.data();
+        for (int rank = 0; rank < comm().size(); ++rank)
+            for (std::int64_t j = 0; j < width; ++j)
+                for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
+                    tiles[static_cast<std::size_t>(tile * size() + i)].values[j] = *from++;
+    }
     return tiles;
 }
 
@@ -113,7 +120,7 @@ void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
         for (const matrix::ScaledRows& rows : kept_) multiply(rows, x, z);
         return;
     }
-    matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm_.rank()), plan_.groups));
+    matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm().rank()), plan_.groups));
     while (const auto block = stream.next()) {
         matrix::ScaledRows rows = matrix::scaled_rows(reader_, *block, weight_, split_.position);
         multiply(rows, x, z);
@@ -122,30 +129,34 @@ void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
 }
 
 void CrossOperator::multiply(const matrix::ScaledRows& rows, const Tiles& x, Tiles& z) const {
-    const auto tiles = size_ == 0 ? 0 : static_cast<std::int64_t>(x.size()) / size_;
+    const auto tiles = size() == 0 ? 0 : static_cast<std::int64_t>(x.size()) / size();
 #pragma omp parallel for num_threads(threads_) schedule(dynamic)
     for (std::int64_t tile = 0; tile < tiles; ++tile)
-        matrix::add_fused_product(rows, x.data() + tile * size_, z.data() + tile * size_);
+        matrix::add_fused_product(rows, x.data() + tile * size(), z.data() + tile * size());
 }
 
 dense::TallMatrix CrossOperator::scatter_strip(const Tiles& z, std::int64_t columns) const {
-    const int own = plan_.strip(comm_.rank());
-    const std::int64_t width = strip_begin(columns, own + 1) - strip_begin(columns, own);
-    std::vector<double> outgoing;
-    outgoing.reserve(static_cast<std::size_t>(size_ * width));
-    std::vector<std::int64_t> counts;
-    for (int rank = 0; rank < comm_.size(); ++rank) {
-        for (std::int64_t j = 0; j < width; ++j)
-            for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
-                outgoing.push_back(z[static_cast<std::size_t>(j / matrix::tile_width * size_ + i)]
-                                       .values[j % matrix::tile_width]);
-        counts.push_back((first_row(rank + 1) - first_row(rank)) * width);
-    }
-    const std::vector<double> incoming = mpi::all_to_all<double>(comm_, outgoing, counts).values;
+    const int own = plan_.strip(comm().rank());
     dense::TallMatrix sum(local_rows(), columns);
-    const auto panel = static_cast<std::int64_t>(sum.values().size());
-    for (std::int64_t i = 0; i < static_cast<std::int64_t>(incoming.size()); ++i)
-        sum.values()[static_cast<std::size_t>(i % panel)] += incoming[static_cast<std::size_t>(i)];
+    std::vector<double> outgoing;
+    for (std::int64_t tile = 0; tile < tiles_of((columns + plan_.strips - 1) / plan_.strips); ++tile) {
+        outgoing.clear();
+        std::vector<std::int64_t> counts;
+        const std::int64_t width = tile_columns(columns, own, tile).size();
+        for (int rank = 0; rank < comm().size(); ++rank) {
+            for (std::int64_t j = 0; j < width; ++j)
+                for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
+                    outgoing.push_back(z[static_cast<std::size_t>(tile * size() + i)].values[j]);
+            counts.push_back((first_row(rank + 1) - first_row(rank)) * width);
+        }
+        const std::vector<double> incoming = mpi::all_to_all<double>(comm(), outgoing, counts).values;
+        const double* from = incoming.data();
+        for (int rank = 0; rank < comm().size(); ++rank) {
+            const Range range = tile_columns(columns, plan_.strip(rank), tile);
+            for (std::int64_t j = range.first; j < range.end; ++j)
+                for (std::int64_t i = 0; i < local_rows(); ++i) sum.column(j)[i] += *from++;
+        }
+    }
     return sum;
 }
 

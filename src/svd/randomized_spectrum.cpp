@@ -1,48 +1,43 @@
 #include "eckart/svd/randomized_spectrum.hpp"
 
 #include "eckart/base/error.hpp"
-#include "eckart/base/random.hpp"
 #include "eckart/dense/tall_matrix.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/svd/bounds.hpp"
 #include "eckart/svd/cross_operator.hpp"
+#include "eckart/svd/krylov_basis.hpp"
+#include "eckart/svd/panel_store.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
+#include <span>
 
 namespace eckart::svd {
 
 namespace {
 
-using dense::Columns;
 using dense::SmallMatrix;
 using dense::TallMatrix;
-
-/// Sizes of one run, decided before any data is read.
-struct Sizes {
-    std::int64_t block;     ///< columns added by a pass
-    std::int64_t capacity;  ///< columns the basis may have
-    std::int64_t kept;      ///< Ritz vectors that survive a restart
-};
 
 std::int64_t rows_of(const matrix::MatrixReader& reader, int ranks) {
     return reader.column_count() / ranks + 1;
 }
 
-/// The basis, its image under G and one panel's worth of work.
-std::int64_t basis_bytes(const matrix::MatrixReader& reader, int ranks, const Sizes& sizes) {
-    const std::int64_t tall = rows_of(reader, ranks) * (2 * sizes.capacity + 4 * sizes.block);
+/// The basis, a few panels of work beside it, and the matrices of the projected problem.
+std::int64_t basis_bytes(const matrix::MatrixReader& reader, int ranks, const KrylovSizes& sizes) {
+    const std::int64_t probe = RandomizedOptions().probes * (RandomizedOptions().probe_passes + 3);
+    const std::int64_t tall = rows_of(reader, ranks) * (sizes.capacity + 3 * sizes.block + probe);
     const std::int64_t small = 6 * sizes.capacity * sizes.capacity;
     return (tall + small) * static_cast<std::int64_t>(sizeof(double));
 }
 
-Sizes sizes_of(const matrix::MatrixReader& reader, int ranks, const RandomizedOptions& options) {
+KrylovSizes sizes_of(const matrix::MatrixReader& reader, int ranks, const RandomizedOptions& options) {
     const std::int64_t wanted = std::max<std::int64_t>(options.dimension, 1);
-    Sizes sizes{};
+    KrylovSizes sizes{};
     sizes.block =
         options.block > 0 ? options.block : std::clamp<std::int64_t>((wanted / 4 + 15) / 16 * 16, 32, 256);
     const std::int64_t least = wanted + 3 * sizes.block;
@@ -56,138 +51,48 @@ Sizes sizes_of(const matrix::MatrixReader& reader, int ranks, const RandomizedOp
 
 constexpr std::int64_t program_bytes = std::int64_t{192} << 20;
 
-/// Columns [first, first + count) of an endless Gaussian matrix; the same on any number of ranks.
-TallMatrix gaussian(const CrossOperator& gram, std::uint64_t seed, std::int64_t first, std::int64_t count) {
-    const CounterRandom random(seed);
-    TallMatrix x(gram.local_rows(), count);
-    for (std::int64_t j = 0; j < count; ++j)
-        for (std::int64_t i = 0; i < x.rows(); ++i)
-            x.column(j)[i] = random.gaussian(static_cast<std::uint64_t>(gram.first_row() + i),
-                                             static_cast<std::uint64_t>(first + j));
-    return x;
+const char* name_of(matrix::RowWeight weight) {
+    return weight == matrix::RowWeight::uniform ? "uniform" : "count";
 }
 
-/// An orthonormal basis Q with G Q and T = Q'G Q, grown by the block Krylov recurrence.
-class KrylovBasis {
-public:
-    KrylovBasis(CrossOperator& gram, const Sizes& sizes, std::uint64_t seed)
-        : gram_(gram),
-          sizes_(sizes),
-          seed_(seed),
-          q_(gram.local_rows()),
-          image_(gram.local_rows()),
-          next_(gaussian(gram, seed, 0, std::min(sizes.block, gram.size()))),
-          random_columns_(next_.columns()) {
-        const std::int64_t most = std::min(sizes.capacity, gram.size());
-        q_.reserve(most);
-        image_.reserve(most);
-        dense::orthonormalise(gram.comm(), {}, next_);
-    }
+const char* safe(const std::optional<PanelStore>& store) {
+    return store ? "its passes are kept" : "nothing but the matrix";
+}
 
-    std::int64_t size() const { return q_.columns(); }
-    /// It spans everything: the Ritz values are the eigenvalues.
-    bool is_whole() const { return size() == gram_.size(); }
-    const TallMatrix& vectors() const { return q_; }
-    const SmallMatrix& projected() const { return t_; }
+/// Where an iteration leaves its state after every pass, when it does.
+using Store = std::optional<PanelStore>;
 
-    /// One pass: adds the next block.
-    void grow() {
-        TallMatrix image = gram_.apply(next_);
-        q_.append(next_);
-        const SmallMatrix projection = dense::inner_product(gram_.comm(), q_, image);
-        extend_projected(projection);
-        image_.append(image);
-        dense::subtract_product(image, q_, projection);
-        next_ = std::move(image);
-        fill_next();
-        if (size() + next_.columns() > sizes_.capacity) restart();
-    }
-
-    /// Turns Q into Ritz vectors, best first, and its image into residuals; returns the Ritz values.
-    std::vector<double> finish(SmallMatrix& residual_product) {
-        const dense::SymmetricEigen eigen = dense::symmetric_eigen(gram_.comm(), t_);
-        dense::subtract_product(image_, q_, symmetric(t_));
-        const SmallMatrix product = dense::inner_product(gram_.comm(), image_, image_);
-        residual_product = dense::transposed_product(eigen.vectors, dense::product(product, eigen.vectors));
-        dense::multiply_in_place(q_, eigen.vectors);
-        return eigen.values;
-    }
-
-private:
-    void extend_projected(const SmallMatrix& projection) {
-        const std::int64_t old = t_.rows(), size = projection.rows();
-        SmallMatrix larger(size, size);
-        for (std::int64_t j = 0; j < old; ++j)
-            for (std::int64_t i = 0; i < old; ++i) larger.at(i, j) = t_.at(i, j);
-        for (std::int64_t j = old; j < size; ++j)
-            for (std::int64_t i = 0; i < size; ++i)
-                larger.at(i, j) = larger.at(j, i) = projection.at(i, j - old);
-        t_ = std::move(larger);
-    }
-    static SmallMatrix symmetric(const SmallMatrix& t) {
-        SmallMatrix result(t.rows(), t.rows());
-        for (std::int64_t j = 0; j < t.rows(); ++j)
-            for (std::int64_t i = 0; i < t.rows(); ++i) result.at(i, j) = (t.at(i, j) + t.at(j, i)) / 2;
-        return result;
-    }
-    /// Where the recurrence ends (what it found is invariant: repeated eigenvalues), random columns go on.
-    void fill_next() {
-        const std::int64_t wanted = std::min(sizes_.block, gram_.size() - size());
-        const std::array<Columns, 1> basis{q_};
-        dense::orthonormalise(gram_.comm(), basis, next_);
-        while (next_.columns() < wanted) {
-            TallMatrix fresh = gaussian(gram_, seed_, random_columns_, wanted - next_.columns());
-            random_columns_ += fresh.columns();
-            const std::array<Columns, 2> both{q_, next_};
-            dense::orthonormalise(gram_.comm(), both, fresh);
-            next_.append(fresh);
-        }
-        next_.truncate(wanted);
-    }
-    /// Keeps the best Ritz vectors only; the next block is orthogonal to all of them already.
-    void restart() {
-        const std::int64_t kept = std::min(sizes_.kept, size());
-        const dense::SymmetricEigen eigen = dense::symmetric_eigen(gram_.comm(), t_);
-        SmallMatrix turn(size(), kept);
-        std::copy_n(eigen.vectors.data(), size() * kept, turn.data());
-        dense::multiply_in_place(q_, turn);
-        dense::multiply_in_place(image_, turn);
-        t_ = dense::diagonal_matrix(std::span(eigen.values).first(static_cast<std::size_t>(kept)));
-    }
-
-    CrossOperator& gram_;
-    Sizes sizes_;
-    std::uint64_t seed_;
-    TallMatrix q_;
-    TallMatrix image_;
-    SmallMatrix t_;
-    TallMatrix next_;
-    std::int64_t random_columns_;
-};
+Store store_of(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
+               const RandomizedOptions& options, const KrylovSizes& sizes, const char* stage) {
+    if (options.checkpoint.empty()) return std::nullopt;
+    const nlohmann::json recipe{{"matrix", reader.manifest().digest.hex()},
+                                {"row_weight", name_of(options.weight)},
+                                {"dimension", options.dimension},
+                                {"tolerance", options.tolerance},
+                                {"passes", options.passes},
+                                {"block", sizes.block},
+                                {"seed", options.seed}};
+    return Store(std::in_place, comm, options.checkpoint / stage, recipe.dump());
+}
 
 /// A bound on the norm of G on what is orthogonal to `basis`, true except with the failure probability.
-double norm_beyond(CrossOperator& gram, const TallMatrix& basis, const RandomizedOptions& options,
-                   Progress& progress) {
+double norm_beyond(SymmetricOperator& gram, const TallMatrix& basis, const RandomizedOptions& options,
+                   Store& store, Progress& progress) {
     const std::int64_t order = gram.size() - basis.columns();
     const std::int64_t columns = std::min(options.probes, order);
     progress.begin("bounding what is beyond", options.probe_passes, "passes");
-    TallMatrix space(gram.local_rows()), block = gaussian(gram, ~options.seed, 0, columns);
-    SmallMatrix projected;
-    TallMatrix images(gram.local_rows());
-    for (std::int64_t pass = 0; pass < options.probe_passes; ++pass) {
-        const std::array<Columns, 2> bases{basis, space};
-        dense::orthonormalise(gram.comm(), bases, block);
-        if (block.columns() == 0) break;  // the space is invariant: its largest Ritz value is the norm
-        TallMatrix image = gram.apply(block);
-        space.append(block);
-        images.append(image);
-        block = std::move(image);
-        progress.update(pass + 1);
+    KrylovBasis probe(gram, {columns, columns * options.probe_passes, columns}, ~options.seed, &basis);
+    if (store) probe.resume(*store);
+    while (probe.passes() < options.probe_passes && !probe.is_whole()) {
+        probe.grow();
+        if (store) probe.save(*store, {});
+        progress.update(probe.passes());
+        mpi::stop_if_interrupted(gram.comm(), safe(store));
     }
-    projected = dense::inner_product(gram.comm(), space, images);
-    const double largest = std::max(0.0, dense::symmetric_eigen(gram.comm(), projected).values.front());
-    constexpr double dropped_directions = 1e-6;  // what orthonormalisation may have left out
+    const double largest =
+        std::max(0.0, dense::symmetric_eigenvalues(gram.comm(), probe.projected()).front());
     progress.end();
+    constexpr double dropped_directions = 1e-6;  // what orthonormalisation may have left out
     return largest * (1 + dropped_directions) *
            probe_factor(order, columns, options.probe_passes, options.failure_probability);
 }
@@ -227,6 +132,17 @@ public:
         return comparable ? change * ratio / (1 - ratio) : 1;
     }
 
+    /// For the checkpoint.
+    std::vector<double> state() const {
+        std::vector<double> numbers{change_};
+        numbers.insert(numbers.end(), errors_.begin(), errors_.end());
+        return numbers;
+    }
+    void take_up(std::span<const double> numbers) {
+        change_ = numbers.front();
+        errors_.assign(numbers.begin() + 1, numbers.end());
+    }
+
 private:
     const std::vector<double>& isolated_;
     double total_;
@@ -236,26 +152,34 @@ private:
 };
 
 /// Grows the basis until the tolerance is met or the passes are used up.
-void iterate(KrylovBasis& basis, CrossOperator& gram, const CoupledColumns& split, double total,
-             const RandomizedOptions& options, Progress& progress) {
+void iterate(KrylovBasis& basis, SymmetricOperator& gram, const CoupledColumns& split, double total,
+             const RandomizedOptions& options, Store& store, Progress& progress) {
     const std::int64_t passes = options.passes > 0 ? options.passes : options.max_passes;
     progress.begin("block Krylov passes", options.passes, "passes");
     Convergence convergence(split.isolated_eigenvalues, total, options.dimension);
-    for (std::int64_t pass = 1; pass <= passes && !basis.is_whole(); ++pass) {
+    double remaining = std::numeric_limits<double>::infinity();
+    if (const auto stored = store ? basis.resume(*store) : std::nullopt) {
+        progress.note(fmt::format("taking up after pass {}", basis.passes()));
+        remaining = stored->front();
+        convergence.take_up(std::span(*stored).subspan(1));
+    }
+    while (basis.passes() < passes && !basis.is_whole() && !(remaining < options.tolerance / 4)) {
         basis.grow();
-        progress.update(pass);
-        mpi::stop_if_interrupted(gram.comm(), "nothing but the matrix");
-        if (options.passes > 0 || basis.size() < std::min(options.dimension, gram.size())) continue;
-        double remaining = 0;
-        if (gram.comm().is_root())
-            remaining = convergence.remaining(dense::symmetric_eigenvalues(basis.projected()));
-        if (mpi::broadcast(gram.comm(), remaining) < options.tolerance / 4) break;
+        progress.update(basis.passes());
+        if (options.passes == 0 && basis.size() >= std::min(options.dimension, gram.size()))
+            remaining = convergence.remaining(dense::symmetric_eigenvalues(gram.comm(), basis.projected()));
+        if (store) {
+            std::vector<double> numbers = convergence.state();
+            numbers.insert(numbers.begin(), remaining);
+            basis.save(*store, numbers);
+        }
+        mpi::stop_if_interrupted(gram.comm(), safe(store));
     }
     progress.end();
 }
 
 /// Vectors of the coupled columns and unit vectors of the isolated ones, by eigenvalue; on the first rank.
-std::vector<double> right_vectors(const CrossOperator& gram, const TallMatrix& ritz,
+std::vector<double> right_vectors(const SymmetricOperator& gram, const TallMatrix& ritz,
                                   const std::vector<double>& theta, const CoupledColumns& split,
                                   std::int64_t columns, std::int64_t count) {
     struct Source {
@@ -293,7 +217,7 @@ std::vector<double> right_vectors(const CrossOperator& gram, const TallMatrix& r
 
 MemoryPlan randomized_memory_plan(const matrix::MatrixReader& reader, int ranks,
                                   const RandomizedOptions& options) {
-    const Sizes sizes = sizes_of(reader, ranks, options);
+    const KrylovSizes sizes = sizes_of(reader, ranks, options);
     MemoryPlan plan(options.memory);
     plan.add("programs and libraries", program_bytes);
     plan.add(fmt::format("basis of {} columns and its image", sizes.capacity),
@@ -314,7 +238,7 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
     plan.require_fits("use more ranks, a larger --memory or a smaller --dimension");
 
     const CoupledColumns split = coupled_columns(comm, reader, options.weight, progress);
-    const Sizes sizes = sizes_of(reader, comm.size(), options);
+    const KrylovSizes sizes = sizes_of(reader, comm.size(), options);
     const std::int64_t kept_part =
         plan.left() +
         pass_bytes(reader, sizes.block, plan_pass(reader, comm.size(), sizes.block, options.memory));
@@ -325,20 +249,25 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
                               pass.keep_rows ? "kept in memory" : "streamed in every pass"));
     const double total = reader.frobenius_squared(options.weight);
 
+    Store store = store_of(comm, reader, options, sizes, "basis"),
+          probe_store = store_of(comm, reader, options, sizes, "probe");
     KrylovBasis basis(gram, sizes, options.seed);
-    iterate(basis, gram, split, total, options, progress);
-    const std::int64_t passes = gram.passes();
-    SmallMatrix residual;
-    const std::vector<double> theta = basis.finish(residual);
+    iterate(basis, gram, split, total, options, store, progress);
+    const std::vector<double> theta = basis.turn_to_ritz_vectors();
     const bool whole = basis.is_whole();
-    const double c = whole ? 0 : norm_beyond(gram, basis.vectors(), options, progress);
-    if (whole) residual = SmallMatrix(residual.rows(), residual.columns());
     const double largest = theta.empty() ? 0 : theta.front();
-    const double rounding = 8 * std::numeric_limits<double>::epsilon() *
-                            std::sqrt(static_cast<double>(std::max<std::int64_t>(gram.size(), 16))) * largest;
+    const double broken = 2 * std::sqrt(static_cast<double>(basis.size())) * basis.recurrence_error();
+    require(broken < 1e-9, "the recurrence of the basis is broken by {:.2g} ||G||", broken);
+    const double rounding =
+        std::max(broken, 8 * std::numeric_limits<double>::epsilon() *
+                             std::sqrt(static_cast<double>(std::max<std::int64_t>(gram.size(), 16)))) *
+        largest;
+    const SmallMatrix residual = whole ? SmallMatrix(basis.size(), basis.size()) : basis.residual_product();
+    const double c = whole ? 0 : norm_beyond(gram, basis.vectors(), options, probe_store, progress);
     progress.begin("interval of every value");
-    EigenvalueBounds bounds;
-    mpi::agree(comm, [&] { bounds = eigenvalue_bounds(theta, residual, c, rounding); });
+    const EigenvalueBounds bounds =
+        eigenvalue_bounds(theta, residual, c, rounding, options.dimension,
+                          [&](const SmallMatrix& f) { return dense::symmetric_eigenvalues(comm, f); });
     progress.end();
 
     const std::int64_t count = std::min(options.dimension, reader.column_count());
@@ -360,7 +289,7 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
     spectrum.contexts = reader.manifest().contexts;
     spectrum.floor = std::sqrt(rounding);
     spectrum.failure_probability = whole ? 0 : options.failure_probability;
-    spectrum.row_weight = options.weight == matrix::RowWeight::uniform ? "uniform" : "count";
+    spectrum.row_weight = name_of(options.weight);
     spectrum.matrix_digest = reader.manifest().digest.hex();
     if (options.vectors) {
         spectrum.token_ids = reader.columns().token_ids;
@@ -368,7 +297,7 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
             right_vectors(gram, basis.vectors(), theta, split, spectrum.columns, spectrum.size());
     }
     spectrum.notes.push_back(fmt::format("block Krylov: {} passes of {} columns, basis of {}; seed {}",
-                                         passes, sizes.block, theta.size(), options.seed));
+                                         basis.passes(), sizes.block, theta.size(), options.seed));
     if (!whole)
         spectrum.notes.push_back(
             fmt::format("no eigenvalue beyond the basis is above {:.6g}: {} Gaussian probes, {} passes, "

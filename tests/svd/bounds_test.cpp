@@ -15,6 +15,10 @@ using dense::SmallMatrix;
 
 constexpr std::int64_t size = 40, basis = 12;
 
+std::vector<double> local(const SmallMatrix& matrix) {
+    return dense::symmetric_eigenvalues(matrix);
+}
+
 /// Spectra as real W have them, and some that they do not.
 std::vector<double> planted_spectrum(int kind, const CounterRandom& random) {
     std::vector<double> values;
@@ -76,7 +80,8 @@ TEST(Interval, HoldsTheTruthForHundredsOfMatrices) {
         const Case made = projected(truth, noisy_basis(truth, noise, random));
         for (const double looseness : {1.0, 1.02, 1.5}) {
             const double c = looseness * made.c, rounding = 1e-13 * truth.front();
-            const EigenvalueBounds bounds = eigenvalue_bounds(made.theta, made.residual, c, rounding);
+            const EigenvalueBounds bounds =
+                eigenvalue_bounds(made.theta, made.residual, c, rounding, basis, local);
             for (std::size_t i = 0; i < made.theta.size(); ++i) {
                 EXPECT_LE(bounds.lower[i], truth[i]) << "seed " << seed << ", value " << i;
                 EXPECT_GE(bounds.upper[i], truth[i]) << "seed " << seed << ", value " << i;
@@ -91,7 +96,7 @@ TEST(Interval, IsSecondOrderInTheResidualWhereThereIsAGap) {
     const std::vector<double> truth = planted_spectrum(2, random);
     for (const double noise : {1e-2, 1e-3, 1e-4}) {
         const Case made = projected(truth, noisy_basis(truth, noise, random));
-        const EigenvalueBounds bounds = eigenvalue_bounds(made.theta, made.residual, made.c, 0);
+        const EigenvalueBounds bounds = eigenvalue_bounds(made.theta, made.residual, made.c, 0, basis, local);
         for (std::size_t i = 0; i < made.theta.size(); ++i)
             EXPECT_LE(bounds.upper[i] - bounds.lower[i], 200 * noise * noise + 1e-12) << noise;
     }

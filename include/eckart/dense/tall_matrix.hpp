@@ -85,6 +85,8 @@ void orthonormalise(const mpi::Communicator& comm, std::span<const Columns> base
 
 /// Eigenvalues, descending, of a symmetric matrix whose lower triangle is read. Local.
 std::vector<double> symmetric_eigenvalues(SmallMatrix matrix);
+/// The same in two stages over all ranks. Collective.
+std::vector<double> symmetric_eigenvalues(const mpi::Communicator& comm, const SmallMatrix& matrix);
 struct SymmetricEigen {
     std::vector<double> values;  ///< descending
     SmallMatrix vectors;         ///< column i belongs to value i

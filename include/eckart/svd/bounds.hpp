@@ -3,6 +3,7 @@
 #include "eckart/dense/tall_matrix.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace eckart::svd {
@@ -44,10 +45,15 @@ struct EigenvalueBounds {
     double beyond = 0;  ///< no eigenvalue after these lies above
 };
 
-/// Of the leading `theta.size()` eigenvalues. `theta` descending; `residual` is E in the Ritz basis; `c` >=
-/// ||C||; `rounding` is added on both sides. Local. Cost: ten symmetric eigenvalue problems of order l.
+/// All eigenvalues, descending, of a symmetric matrix whose lower triangle is read.
+using Eigenvalues = std::function<std::vector<double>(const dense::SmallMatrix&)>;
+
+/// Of the leading `theta.size()` eigenvalues, narrowest for the first `wanted`. `theta` descending;
+/// `residual` is E in the Ritz basis; `c` >= ||C||; `rounding` is added on both sides. Cost: some six
+/// symmetric eigenvalue problems of order l, by `eigenvalues` (collective if that is).
 EigenvalueBounds eigenvalue_bounds(const std::vector<double>& theta, const dense::SmallMatrix& residual,
-                                   double c, double rounding);
+                                   double c, double rounding, std::int64_t wanted,
+                                   const Eigenvalues& eigenvalues);
 
 /// 1 / (1 - e): what the largest Ritz value of the probe is to be multiplied by.
 double probe_factor(std::int64_t order, std::int64_t columns, std::int64_t passes,

@@ -5,6 +5,7 @@
 #include "eckart/matrix/matrix_reader.hpp"
 #include "eckart/mpi/communicator.hpp"
 #include "eckart/svd/coupled_columns.hpp"
+#include "eckart/svd/symmetric_operator.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -30,39 +31,34 @@ std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, 
 
 /// X -> G X over the coupled columns, G = W'W never formed: one pass over the blocks of the matrix. Panels
 /// are spread over the ranks by rows. References must outlive it.
-class CrossOperator {
+class CrossOperator : public SymmetricOperator {
 public:
     CrossOperator(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
                   const CoupledColumns& split, matrix::RowWeight weight, PassPlan plan, int threads);
 
-    const mpi::Communicator& comm() const { return comm_; }
-    /// Order of G.
-    std::int64_t size() const { return size_; }
-    std::int64_t first_row(int rank) const { return size_ * rank / comm_.size(); }
-    std::int64_t first_row() const { return first_row(comm_.rank()); }
-    std::int64_t local_rows() const { return first_row(comm_.rank() + 1) - first_row(); }
-
     /// G x. Collective. Cost: 4 x non-zeros x columns flops over all ranks; every rank sends and receives
     /// size x columns x groups / ranks numbers, twice.
-    dense::TallMatrix apply(const dense::Columns& x);
+    dense::TallMatrix apply(const dense::Columns& x) override;
     std::int64_t passes() const { return passes_; }
 
 private:
     using Tiles = std::vector<matrix::TileRow>;  // tile after tile, each `size` rows
-    std::int64_t strip_begin(std::int64_t columns, int strip) const { return columns * strip / plan_.strips; }
-    std::vector<std::int64_t> sizes_by_rank(std::int64_t columns) const;
+    struct Range {
+        std::int64_t first, end;
+        std::int64_t size() const { return end - first; }
+    };
+    Range tile_columns(std::int64_t columns, int strip, std::int64_t tile) const;
+    std::int64_t tiles_of_strip(std::int64_t columns, int strip) const;
     Tiles gather_strip(const dense::Columns& x) const;
     void add_rows(const Tiles& x, Tiles& z);
     void multiply(const matrix::ScaledRows& rows, const Tiles& x, Tiles& z) const;
     dense::TallMatrix scatter_strip(const Tiles& z, std::int64_t columns) const;
 
-    const mpi::Communicator& comm_;
     const matrix::MatrixReader& reader_;
     const CoupledColumns& split_;
     matrix::RowWeight weight_;
     PassPlan plan_;
     int threads_;
-    std::int64_t size_;
     std::vector<double> diagonal_;  ///< of this rank's rows: the one-hot rows
     std::vector<matrix::ScaledRows> kept_;
     std::int64_t passes_ = 0;

@@ -7,6 +7,7 @@
 #include "eckart/svd/spectrum.hpp"
 
 #include <cstdint>
+#include <filesystem>
 
 namespace eckart::svd {
 
@@ -23,6 +24,7 @@ struct RandomizedOptions {
     std::int64_t probe_passes = 12;      ///< passes of the probe: more make the interval narrower
     double failure_probability = 1e-10;  ///< of that bound
     bool vectors = false;                ///< keep the right singular vectors
+    std::filesystem::path checkpoint;    ///< a directory for the state after every pass; empty: none
     int threads = 1;                     ///< of this rank
     std::int64_t memory = 0;             ///< cap a rank, bytes
 };
