@@ -11,6 +11,7 @@
 #include "eckart/svd/gram_checkpoint.hpp"
 #include "eckart/svd/gram_forecast.hpp"
 #include "eckart/svd/gram_spectrum.hpp"
+#include "eckart/svd/left_vectors.hpp"
 #include "eckart/svd/randomized_spectrum.hpp"
 
 #include <algorithm>
@@ -39,9 +40,11 @@ po::options_description options() {
         "precision", po::value<std::string>()->default_value("double")->value_name("P"),
         "of gram: double, or single for half the memory and time")(
         "no-checkpoint", po::bool_switch(),
-        "of gram: do not keep the cross product beside the spectrum while it is solved")(
+        "keep no checkpoint beside the spectrum while it is computed")(
         "vectors", po::value<std::int64_t>()->default_value(0)->value_name("K"),
-        "keep the leading K right singular vectors");
+        "keep the leading K right singular vectors")(
+        "left-vectors", po::value<std::string>()->value_name("FILE"),
+        "contexts, a line of token ids each: keep their rows of U too (with --vectors, --keep-contexts)");
     spectrum.add_options()("dry-run", po::bool_switch(), "say what it would take, and stop");
     spectrum.add(driver::job_options());
     po::options_description randomized("Of --method randomized");
@@ -53,7 +56,8 @@ po::options_description options() {
         "exactly so many passes over the matrix to build the basis; 0: until the tolerance is met")(
         "block", po::value<std::int64_t>()->default_value(0)->value_name("N"),
         "columns multiplied in a pass; 0: from the dimension")(
-        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start");
+        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start")(
+        "unsquared", po::bool_switch(), "a last pass over W itself: small values keep their digits");
     return spectrum.add(randomized);
 }
 
@@ -61,6 +65,12 @@ std::int64_t vectors_wanted(const driver::Command& command) {
     const auto count = command.get<std::int64_t>("vectors");
     if (count < 0) throw UsageError("--vectors must not be negative, not {}", count);
     return count;
+}
+
+std::vector<std::vector<std::int32_t>> left_contexts(const driver::Command& command) {
+    if (!command.has("left-vectors")) return {};
+    if (vectors_wanted(command) == 0) throw UsageError("--left-vectors goes with --vectors");
+    return svd::read_contexts(command.get<std::string>("left-vectors"));
 }
 
 svd::RandomizedOptions randomized_options(const driver::Command& command, const svd::GramOptions& gram,
@@ -74,6 +84,7 @@ svd::RandomizedOptions randomized_options(const driver::Command& command, const 
     result.block = command.get<std::int64_t>("block");
     if (result.passes < 0 || result.block < 0) throw UsageError("--passes and --block are not negative");
     result.seed = command.get<std::uint64_t>("seed");
+    result.unsquared = command.flag("unsquared");
     result.vectors = vectors_wanted(command) > 0;
     result.weight = gram.weight;
     result.memory = gram.memory;
@@ -137,7 +148,9 @@ io::Recipe spectrum_recipe(const driver::Command& command, const matrix::MatrixR
             {"passes", command.get<std::int64_t>("passes")},
             {"block", command.get<std::int64_t>("block")},
             {"seed", command.get<std::uint64_t>("seed")},
+            {"unsquared", command.flag("unsquared")},
             {"vectors", command.get<std::int64_t>("vectors")},
+            {"left_contexts", left_contexts(command)},
             {"precision", command.get<std::string>("precision")},
             {"row_weight", command.get<std::string>("row-weight")}};
 }
@@ -183,6 +196,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     });
     if (mpi::any(world, complete)) return exit_success;
     randomized = randomized_options(*command, gram, world);
+    if (!command->flag("no-checkpoint")) randomized.checkpoint = out.string() + ".checkpoint";
     progress.note(fmt::format("{} ranks, BLAS kernels {}{}", world.size(), dense::blas_kernel(),
                               dense::blas_kernel_is_fallback()
                                   ? " (a fallback: several times slower than this processor allows)"
@@ -203,6 +217,9 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         if (!world.is_root()) return;
         spectrum.right_vectors.resize(static_cast<std::size_t>(
             std::min(vectors_wanted(*command), spectrum.vector_count()) * spectrum.columns));
+        spectrum.left_contexts = left_contexts(*command);
+        if (!spectrum.left_contexts.empty())
+            spectrum.left_vectors = svd::left_vectors(reader->directory(), spectrum, spectrum.left_contexts);
         spectrum.recipe = recipe;
         spectrum.provenance = provenance(argc, argv, world.size(), {{"blas_kernel", dense::blas_kernel()}});
         for (const Progress::Step& step : progress.steps())
@@ -210,6 +227,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
                 {{"name", step.name}, {"seconds", step.seconds}, {"peak_bytes", step.peak_bytes}});
         svd::write_spectrum(out, spectrum);
         if (method == "gram" && !gram.checkpoint.empty()) svd::remove_gram_checkpoint(gram.checkpoint);
+        if (!randomized.checkpoint.empty()) fs::remove_all(randomized.checkpoint);
     });
     progress.note(fmt::format("{} singular values, sigma_1 = {:.6g}, floor {:.2g}: {}", spectrum.size(),
                               spectrum.size() > 0 ? spectrum.sigma(0) : 0.0, spectrum.floor, out.string()));

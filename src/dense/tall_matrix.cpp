@@ -3,7 +3,7 @@
 #include "blas.hpp"
 #include "eckart/base/error.hpp"
 #include "eckart/base/memory_plan.hpp"
-#include "eckart/dense/eigenvalues.hpp"
+#include "eckart/dense/two_stage.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 
@@ -192,7 +192,8 @@ std::vector<double> symmetric_eigenvalues(const mpi::Communicator& comm, const S
         if (columns.is_mine(columns.block_of(j)))
             std::copy_n(matrix.data() + j * matrix.rows() + j, matrix.rows() - j, columns.at(j, j));
     Progress silent = Progress::silent();
-    std::vector<double> values = eigenvalues(columns, Eigensolver::two_stage, available_cores(), silent);
+    std::vector<double> values =
+        TwoStage<double>(columns, TwoStage<double>::Vectors::never, available_cores(), silent).values();
     std::reverse(values.begin(), values.end());
     return values;
 }

@@ -176,6 +176,19 @@ void dump_counts(const fs::path& directory, std::ostream& out) {
     require(static_cast<bool>(out), "the counts of {} could not all be written", directory.string());
 }
 
+void for_each_context(const fs::path& directory, const std::function<void(const ContextRow&)>& action) {
+    const std::vector<fs::path> files = context_files(directory);
+    require(!files.empty(), "{} holds merged rows only: make the matrix with --keep-contexts",
+            directory.string());
+    for_each_row(files, [&](const ContextGroup& group, std::size_t row) {
+        const auto first = static_cast<std::size_t>(group.indptr[row]),
+                   count = static_cast<std::size_t>(group.indptr[row + 1]) - first;
+        action({group.context(row), std::span(group.indices).subspan(first, count),
+                std::span(group.data).subspan(first, count)});
+        return true;
+    });
+}
+
 void show_rows(const fs::path& directory, std::int64_t limit, std::ostream& out) {
     const MatrixReader reader(directory);
     const std::vector<fs::path> files = context_files(directory);

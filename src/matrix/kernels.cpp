@@ -3,9 +3,11 @@
 #define HWY_TARGET_INCLUDE "../src/matrix/kernels.cpp"  // seen from include/
 #include "eckart/matrix/kernels.hpp"
 
+#include "eckart/base/error.hpp"
+
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <utility>
 
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
@@ -56,15 +58,39 @@ namespace eckart::matrix {
 
 HWY_EXPORT(AddFusedProduct);
 
+namespace {
+
+/// Rows by their rarest column, then by the next: what neighbours share stays in cache. Positions are by
+/// frequency, so the rarest is the largest.
+std::vector<std::int32_t> cache_friendly_order(const CsrBlock& block,
+                                               std::span<const std::int32_t> position) {
+    std::vector<std::pair<std::uint64_t, std::int32_t>> keys;
+    keys.reserve(static_cast<std::size_t>(block.rows()));
+    for (std::int64_t row = 0; row < block.rows(); ++row) {
+        std::uint64_t first = 0, second = 0;
+        for (const std::int32_t column : block.row_indices(row)) {
+            const auto at = static_cast<std::uint64_t>(position[static_cast<std::size_t>(column)]);
+            second = std::max(second, std::min(first, at));
+            first = std::max(first, at);
+        }
+        keys.emplace_back(first << 32 | second, narrow<std::int32_t>(row));
+    }
+    std::sort(keys.begin(), keys.end());
+    std::vector<std::int32_t> order;
+    order.reserve(keys.size());
+    for (const auto& key : keys) order.push_back(key.second);
+    return order;
+}
+
+}  // namespace
+
 ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWeight weight,
                        std::span<const std::int32_t> position) {
-    std::vector<std::int64_t> order(static_cast<std::size_t>(block.rows()));
-    std::iota(order.begin(), order.end(), 0);
     ScaledRows rows;
-    rows.indptr.reserve(order.size() + 1);
+    rows.indptr.reserve(static_cast<std::size_t>(block.rows()) + 1);
     rows.indices.reserve(block.indices.size());
     rows.values.reserve(block.indices.size());
-    for (const std::int64_t row : order) {
+    for (const std::int32_t row : cache_friendly_order(block, position)) {
         const auto data = block.row_data(row);
         double total = 0;
         for (const std::uint64_t count : data) total += static_cast<double>(count);

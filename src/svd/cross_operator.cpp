@@ -6,6 +6,8 @@
 #include "eckart/mpi/collectives.hpp"
 
 #include <algorithm>
+#include <future>
+#include <optional>
 
 namespace eckart::svd {
 
@@ -14,6 +16,8 @@ namespace {
 std::int64_t tiles_of(std::int64_t columns) {
     return (columns + matrix::tile_width - 1) / matrix::tile_width;
 }
+
+}  // namespace
 
 std::int64_t nonzeros_of(const matrix::MatrixReader& reader) {
     std::int64_t sum = 0;
@@ -28,13 +32,22 @@ std::int64_t kept_bytes(const matrix::MatrixReader& reader, int groups) {
     return all / groups + reader.largest_block_bytes();
 }
 
-}  // namespace
-
 std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan) {
     const std::int64_t strip = (width + plan.strips - 1) / plan.strips;
     const std::int64_t tiles = 2 * tiles_of(strip) * matrix::tile_width, exchange = 2 * matrix::tile_width;
     return reader.column_count() * (tiles + exchange) * static_cast<std::int64_t>(sizeof(double)) +
-           3 * reader.largest_block_bytes();
+           5 * reader.largest_block_bytes();
+}
+
+std::int64_t exchanged_bytes(std::int64_t order, std::int64_t width, const PassPlan& plan) {
+    const std::int64_t ranks = plan.groups * plan.strips;
+    std::int64_t kept_here = 0;
+    for (int rank = 0; rank < ranks; ++rank) {
+        const std::int64_t rows = order * (rank + 1) / ranks - order * rank / ranks;
+        const int strip = plan.strip(rank);
+        kept_here += rows * (width * (strip + 1) / plan.strips - width * strip / plan.strips);
+    }
+    return 2 * (order * width * plan.groups - kept_here) * static_cast<std::int64_t>(sizeof(double));
 }
 
 PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory) {
@@ -120,11 +133,19 @@ void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
         for (const matrix::ScaledRows& rows : kept_) multiply(rows, x, z);
         return;
     }
+    // While one block is multiplied, the next is scaled and sorted, and the one after it read and checked.
     matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm().rank()), plan_.groups));
-    while (const auto block = stream.next()) {
-        matrix::ScaledRows rows = matrix::scaled_rows(reader_, *block, weight_, split_.position);
-        multiply(rows, x, z);
-        if (plan_.keep_rows) kept_.push_back(std::move(rows));
+    const auto next_rows = [&]() -> std::optional<matrix::ScaledRows> {
+        const auto block = stream.next();
+        if (!block) return std::nullopt;
+        return matrix::scaled_rows(reader_, *block, weight_, split_.position);
+    };
+    std::optional<matrix::ScaledRows> rows = next_rows();
+    while (rows) {
+        std::future<std::optional<matrix::ScaledRows>> ahead = std::async(std::launch::async, next_rows);
+        multiply(*rows, x, z);
+        if (plan_.keep_rows) kept_.push_back(std::move(*rows));
+        rows = ahead.get();
     }
 }
 

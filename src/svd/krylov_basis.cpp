@@ -133,8 +133,10 @@ std::vector<double> KrylovBasis::turn_to_ritz_vectors() {
 }
 
 SmallMatrix KrylovBasis::residual_product() const {
+    constexpr double cross = 1e-4;  // D of an earlier pass may meet a later F
     SmallMatrix product = dense::transposed_product(coupling_, coupling_);
-    for (std::int64_t i = 0; i < product.rows(); ++i) product.at(i, i) += dropped_squared_;
+    for (double& value : product.values()) value *= 1 + cross;
+    for (std::int64_t i = 0; i < product.rows(); ++i) product.at(i, i) += (1 + 1 / cross) * dropped_squared_;
     return product;
 }
 

@@ -1,18 +1,22 @@
 #include "eckart/svd/randomized_spectrum.hpp"
 
 #include "eckart/base/error.hpp"
+#include "eckart/dense/blas_kernel.hpp"
 #include "eckart/dense/tall_matrix.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/svd/bounds.hpp"
 #include "eckart/svd/cross_operator.hpp"
+#include "eckart/svd/explicit_operator.hpp"
 #include "eckart/svd/krylov_basis.hpp"
 #include "eckart/svd/panel_store.hpp"
+#include "eckart/svd/unsquared_values.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -213,62 +217,137 @@ std::vector<double> right_vectors(const SymmetricOperator& gram, const TallMatri
     return all;
 }
 
+/// What a run will do and hold, decided before any data is read.
+struct RunPlan {
+    KrylovSizes sizes;
+    MemoryPlan memory;
+    bool is_explicit = false;  ///< G is formed; otherwise W streams as `pass` says
+    PassPlan pass;
+    std::string why;
+};
+
+RunPlan plan_run(const matrix::MatrixReader& reader, int ranks, const RandomizedOptions& options) {
+    RunPlan plan{sizes_of(reader, ranks, options), MemoryPlan(options.memory), false, {}, {}};
+    const std::int64_t width = plan.sizes.block;
+    plan.memory.add("programs and libraries", program_bytes);
+    plan.memory.add(fmt::format("basis of at most {} columns", plan.sizes.capacity),
+                    basis_bytes(reader, ranks, plan.sizes));
+    if (options.unsquared) plan.memory.add("the last pass", unsquared_bytes(reader, options.dimension));
+    if (options.vectors)
+        plan.memory.add("right vectors (first rank)", options.dimension * reader.column_count() * 8);
+    constexpr double slower = 2;  // a flop of the stream than one of a matrix product
+    const auto columns = static_cast<double>(reader.column_count()), panel = static_cast<double>(width);
+    const double stream = 4 * static_cast<double>(nonzeros_of(reader)) * panel,
+                 product = 2 * columns * columns * panel;
+    const std::int64_t bytes = explicit_operator_bytes(reader, ranks, width);
+    plan.is_explicit = product < slower * stream && bytes <= plan.memory.left();
+    plan.why = fmt::format(
+        "a pass over {} columns: {}flop through the rows of W, {}flop through G ({} a rank)", width,
+        format_count(stream), format_count(product), format_bytes(static_cast<double>(bytes)));
+    if (plan.is_explicit) {
+        plan.memory.add("explicit G", bytes);
+        return plan;
+    }
+    plan.pass = plan_pass(reader, ranks, width, plan.memory.left());
+    plan.memory.add(fmt::format("panels of a pass, {} columns in {} strips", width, plan.pass.strips),
+                    pass_bytes(reader, width, plan.pass));
+    if (plan.pass.keep_rows) plan.memory.add("rows of W, kept", kept_bytes(reader, plan.pass.groups));
+    return plan;
+}
+
+std::unique_ptr<SymmetricOperator> make_operator(const mpi::Communicator& comm,
+                                                 const matrix::MatrixReader& reader,
+                                                 const CoupledColumns& split, const RunPlan& plan,
+                                                 const RandomizedOptions& options, Progress& progress) {
+    const std::int64_t traffic = exchanged_bytes(reader.column_count(), plan.sizes.block, plan.pass);
+    progress.note(
+        plan.why +
+        (plan.is_explicit
+             ? std::string(": G is formed")
+             : fmt::format(": rows, {}, by {} groups x {} strips of ranks, which exchange {}",
+                           plan.pass.keep_rows ? "kept in memory" : "streamed in every pass",
+                           plan.pass.groups, plan.pass.strips, format_bytes(static_cast<double>(traffic)))));
+    if (plan.is_explicit)
+        return std::make_unique<ExplicitOperator>(comm, reader, split, options.weight, progress);
+    return std::make_unique<CrossOperator>(comm, reader, split, options.weight, plan.pass, options.threads);
+}
+
+/// Values of the coupled columns and their bounds.
+struct Bounded {
+    std::vector<double> theta;
+    EigenvalueBounds bounds;
+    double rounding;  ///< error of a theta
+    double floor;     ///< a sigma below it is noise
+};
+
+Bounded bounded_values(KrylovBasis& basis, SymmetricOperator& gram, const RandomizedOptions& options,
+                       Store& probe_store, Progress& progress) {
+    Bounded result{basis.turn_to_ritz_vectors(), {}, 0, 0};
+    const double largest = result.theta.empty() ? 0 : result.theta.front();
+    const auto order = static_cast<double>(std::max<std::int64_t>(gram.size(), 16));
+    // A broken recurrence D moves eigenvalues by at most 2 ||D||, which a random vector shows to a factor of
+    // the root of the columns.
+    const double broken = 2 * std::sqrt(static_cast<double>(basis.size())) * basis.recurrence_error();
+    require(broken < 1e-9, "the recurrence of the basis is broken by {:.2g} ||G||", broken);
+    result.rounding =
+        std::max(broken, 8 * std::numeric_limits<double>::epsilon() * std::sqrt(order)) * largest;
+    result.floor = std::sqrt(result.rounding);
+    const bool whole = basis.is_whole();
+    const SmallMatrix residual = whole ? SmallMatrix(basis.size(), basis.size()) : basis.residual_product();
+    const double c = whole ? 0 : norm_beyond(gram, basis.vectors(), options, probe_store, progress);
+    progress.begin("interval of every value");
+    result.bounds =
+        eigenvalue_bounds(result.theta, residual, c, result.rounding, options.dimension,
+                          [&](const SmallMatrix& f) { return dense::symmetric_eigenvalues(gram.comm(), f); });
+    progress.end();
+    return result;
+}
+
+/// The leading values found again without squaring: sigma with an error of eps sigma_1.
+void refine(Bounded& values, const std::vector<double>& sigma, std::int64_t order, bool whole) {
+    const double error = 8 * std::numeric_limits<double>::epsilon() *
+                         std::sqrt(static_cast<double>(std::max<std::int64_t>(order, 16))) *
+                         (sigma.empty() ? 0 : sigma.front());
+    values.floor = error;
+    const bool all = whole && sigma.size() == values.theta.size();
+    for (std::size_t i = 0; i < sigma.size(); ++i) {
+        values.theta[i] = sigma[i] * sigma[i];
+        const double least = std::max(0.0, sigma[i] - error), most = sigma[i] + error;
+        values.bounds.lower[i] = std::max(values.bounds.lower[i], least * least);
+        if (all) values.bounds.upper[i] = std::min(values.bounds.upper[i], most * most);
+    }
+}
+
 }  // namespace
 
 MemoryPlan randomized_memory_plan(const matrix::MatrixReader& reader, int ranks,
                                   const RandomizedOptions& options) {
-    const KrylovSizes sizes = sizes_of(reader, ranks, options);
-    MemoryPlan plan(options.memory);
-    plan.add("programs and libraries", program_bytes);
-    plan.add(fmt::format("basis of {} columns and its image", sizes.capacity),
-             basis_bytes(reader, ranks, sizes));
-    if (options.vectors)
-        plan.add("right vectors (first rank)", options.dimension * reader.column_count() * 8);
-    const PassPlan pass = plan_pass(reader, ranks, sizes.block, plan.left());
-    plan.add(fmt::format("panels of a pass, {} columns in {} strips", sizes.block, pass.strips),
-             pass_bytes(reader, sizes.block, pass));
-    return plan;
+    return plan_run(reader, ranks, options).memory;
 }
 
 Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
                              const RandomizedOptions& options, Progress& progress) {
     require(options.dimension > 0, "--dimension must be positive");
-    const MemoryPlan plan = randomized_memory_plan(reader, comm.size(), options);
-    progress.note("memory plan:\n" + plan.describe());
-    plan.require_fits("use more ranks, a larger --memory or a smaller --dimension");
+    const RunPlan plan = plan_run(reader, comm.size(), options);
+    progress.note("memory plan:\n" + plan.memory.describe());
+    plan.memory.require_fits("use more ranks, a larger --memory or a smaller --dimension");
+    dense::set_blas_threads(options.threads);
 
     const CoupledColumns split = coupled_columns(comm, reader, options.weight, progress);
-    const KrylovSizes sizes = sizes_of(reader, comm.size(), options);
-    const std::int64_t kept_part =
-        plan.left() +
-        pass_bytes(reader, sizes.block, plan_pass(reader, comm.size(), sizes.block, options.memory));
-    const PassPlan pass = plan_pass(reader, comm.size(), sizes.block, kept_part);
-    CrossOperator gram(comm, reader, split, options.weight, pass, options.threads);
-    progress.note(fmt::format("{} ranks as {} row groups x {} strips; the rows are {}", comm.size(),
-                              pass.groups, pass.strips,
-                              pass.keep_rows ? "kept in memory" : "streamed in every pass"));
+    const auto gram = make_operator(comm, reader, split, plan, options, progress);
     const double total = reader.frobenius_squared(options.weight);
-
-    Store store = store_of(comm, reader, options, sizes, "basis"),
-          probe_store = store_of(comm, reader, options, sizes, "probe");
-    KrylovBasis basis(gram, sizes, options.seed);
-    iterate(basis, gram, split, total, options, store, progress);
-    const std::vector<double> theta = basis.turn_to_ritz_vectors();
+    Store store = store_of(comm, reader, options, plan.sizes, "basis"),
+          probe_store = store_of(comm, reader, options, plan.sizes, "probe");
+    KrylovBasis basis(*gram, plan.sizes, options.seed);
+    iterate(basis, *gram, split, total, options, store, progress);
+    Bounded values = bounded_values(basis, *gram, options, probe_store, progress);
     const bool whole = basis.is_whole();
-    const double largest = theta.empty() ? 0 : theta.front();
-    const double broken = 2 * std::sqrt(static_cast<double>(basis.size())) * basis.recurrence_error();
-    require(broken < 1e-9, "the recurrence of the basis is broken by {:.2g} ||G||", broken);
-    const double rounding =
-        std::max(broken, 8 * std::numeric_limits<double>::epsilon() *
-                             std::sqrt(static_cast<double>(std::max<std::int64_t>(gram.size(), 16)))) *
-        largest;
-    const SmallMatrix residual = whole ? SmallMatrix(basis.size(), basis.size()) : basis.residual_product();
-    const double c = whole ? 0 : norm_beyond(gram, basis.vectors(), options, probe_store, progress);
-    progress.begin("interval of every value");
-    const EigenvalueBounds bounds =
-        eigenvalue_bounds(theta, residual, c, rounding, options.dimension,
-                          [&](const SmallMatrix& f) { return dense::symmetric_eigenvalues(comm, f); });
-    progress.end();
+    if (options.unsquared)
+        refine(values,
+               unsquared_values(*gram, reader, split, options.weight,
+                                basis.vectors().part(0, std::min(options.dimension, basis.size())), progress),
+               gram->size(), whole);
+    const auto& [theta, bounds, rounding, floor] = values;
 
     const std::int64_t count = std::min(options.dimension, reader.column_count());
     Spectrum spectrum;
@@ -287,22 +366,26 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
     spectrum.frobenius_squared = total;
     spectrum.columns = reader.column_count();
     spectrum.contexts = reader.manifest().contexts;
-    spectrum.floor = std::sqrt(rounding);
+    spectrum.floor = floor;
     spectrum.failure_probability = whole ? 0 : options.failure_probability;
     spectrum.row_weight = name_of(options.weight);
     spectrum.matrix_digest = reader.manifest().digest.hex();
     if (options.vectors) {
         spectrum.token_ids = reader.columns().token_ids;
         spectrum.right_vectors =
-            right_vectors(gram, basis.vectors(), theta, split, spectrum.columns, spectrum.size());
+            right_vectors(*gram, basis.vectors(), theta, split, spectrum.columns, spectrum.size());
     }
     spectrum.notes.push_back(fmt::format("block Krylov: {} passes of {} columns, basis of {}; seed {}",
-                                         basis.passes(), sizes.block, theta.size(), options.seed));
+                                         basis.passes(), plan.sizes.block, theta.size(), options.seed));
     if (!whole)
         spectrum.notes.push_back(
             fmt::format("no eigenvalue beyond the basis is above {:.6g}: {} Gaussian probes, {} passes, "
                         "failure probability {:.1g}",
                         bounds.beyond, options.probes, options.probe_passes, options.failure_probability));
+    if (options.unsquared)
+        spectrum.notes.push_back("a last pass over W itself: the values were not squared");
+    else if (!spectrum.lambda.empty() && spectrum.lambda.back() < 1e4 * rounding)
+        spectrum.notes.push_back("squaring has cost the least values digits: --unsquared keeps them");
     spectrum.notes.push_back("the values are Ritz values: lower bounds, so their W-error is an upper bound");
     return spectrum;
 }

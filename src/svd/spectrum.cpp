@@ -151,6 +151,14 @@ void write_spectrum(const std::filesystem::path& path, const Spectrum& spectrum)
                            digest_of(std::span<const double>(spectrum.right_vectors)).hex());
         file.set_attribute("right_vectors", "backward_error", spectrum.backward_error);
     }
+    if (!spectrum.left_vectors.empty()) {
+        std::vector<std::int32_t> contexts;
+        for (const auto& context : spectrum.left_contexts)
+            contexts.insert(contexts.end(), context.begin(), context.end());
+        const auto rows = static_cast<std::int64_t>(spectrum.left_contexts.size());
+        file.write("left_contexts", contexts, {rows, static_cast<std::int64_t>(contexts.size()) / rows});
+        file.write("left_vectors", spectrum.left_vectors, {rows, spectrum.vector_count()});
+    }
     file.set_attribute("/", "digest", digest_of_contents(spectrum, sigma));
     file.close();
     pending.commit();

@@ -42,6 +42,7 @@ class Matrix:
             for at in range(len(document) - order + 1):
                 contexts[tuple(document[at:at + order - 1])][document[at + order - 1]] += 1
         self.contexts = list(contexts.values())
+        self.rows = {context: row for row, context in enumerate(contexts)}
         self.ngrams = sum(sum(c.values()) for c in self.contexts)
         self.tokens = sorted({t for c in self.contexts for t in c})
         column = {token: j for j, token in enumerate(self.tokens)}

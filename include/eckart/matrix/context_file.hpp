@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,17 @@ private:
 /// Plain-text counts of a matrix made with its contexts kept: a line an n-gram, its token ids, a tab, its
 /// count. Throws `Error` when the contexts were not kept.
 void dump_counts(const std::filesystem::path& directory, std::ostream& out);
+
+/// A row of W before merging: a context, the tokens that follow it (ids) and how often.
+struct ContextRow {
+    std::span<const std::int32_t> context;
+    std::span<const std::int32_t> tokens;
+    std::span<const std::uint64_t> counts;
+};
+/// Every row of a matrix made with its contexts kept, as it lies on disk. Throws `Error` when they were not
+/// kept.
+void for_each_context(const std::filesystem::path& directory,
+                      const std::function<void(const ContextRow&)>& action);
 
 /// The first `limit` rows as text, one a line: the context, a tab, and each successor with its count. Without
 /// kept contexts the merged rows: how many contexts, a tab, successors with their reduced counts. Tokens are

@@ -23,8 +23,8 @@ struct ScaledRows {
     }
 };
 
-/// The rows of a block, column c renumbered to `position[c]` (none may be -1), in an order that lets
-/// neighbours share their rarer columns.
+/// The rows of a block, column c renumbered to `position[c]` (none may be -1), which is small for frequent
+/// columns, in an order that lets neighbours share their rarer columns.
 ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWeight weight,
                        std::span<const std::int32_t> position);
 

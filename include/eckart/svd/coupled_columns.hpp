@@ -12,7 +12,7 @@ namespace eckart::svd {
 /// The columns of W by what an iteration needs: those that occur in one-hot rows alone are eigenvectors of
 /// G = W'W already (their diagonal entry is the value); the others, `coupled`, meet in some row.
 struct CoupledColumns {
-    std::vector<std::int32_t> coupled;         ///< compacted columns, ascending
+    std::vector<std::int32_t> coupled;         ///< compacted columns, the most frequent in rows first
     std::vector<std::int32_t> position;        ///< of each column in `coupled`, or -1
     std::vector<double> isolated_eigenvalues;  ///< one a column that is not coupled, by column
 };

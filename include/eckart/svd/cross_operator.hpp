@@ -28,6 +28,12 @@ struct PassPlan {
 PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory);
 /// Bytes a rank holds while a panel of `width` columns is multiplied, without the panel and the kept rows.
 std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan);
+/// Bytes that all ranks together send to others while X and Z of `order` x `width` travel.
+std::int64_t exchanged_bytes(std::int64_t order, std::int64_t width, const PassPlan& plan);
+/// Bytes of a group's rows when they are kept.
+std::int64_t kept_bytes(const matrix::MatrixReader& reader, int groups);
+/// Of all blocks.
+std::int64_t nonzeros_of(const matrix::MatrixReader& reader);
 
 /// X -> G X over the coupled columns, G = W'W never formed: one pass over the blocks of the matrix. Panels
 /// are spread over the ranks by rows. References must outlive it.
@@ -37,7 +43,7 @@ public:
                   const CoupledColumns& split, matrix::RowWeight weight, PassPlan plan, int threads);
 
     /// G x. Collective. Cost: 4 x non-zeros x columns flops over all ranks; every rank sends and receives
-    /// size x columns x groups / ranks numbers, twice.
+    /// size x columns x groups / ranks numbers, twice (`exchanged_bytes` leaves out what it sends itself).
     dense::TallMatrix apply(const dense::Columns& x) override;
     std::int64_t passes() const { return passes_; }
 

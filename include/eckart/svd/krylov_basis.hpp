@@ -25,9 +25,10 @@ dense::TallMatrix gaussian(const SymmetricOperator& gram, std::uint64_t seed, st
 ///
 ///     G Q = Q T + F S + D,
 ///
-/// where F is the next block, so that neither G Q nor the residuals need storage: R'R = S'S + D'D. D is what
-/// orthonormalising left out; its size is kept. Ritz vectors that have converged stay in the basis, where
-/// every new block is orthogonalised against them: they are locked.
+/// where F is the next block, so that neither G Q nor the residuals R need storage. D is what
+/// orthonormalising left out; its size is kept, and R'R <= (1 + e) S'S + (1 + 1/e) D'D for every e > 0. Ritz
+/// vectors that have converged stay in the basis, where every new block is orthogonalised against them: they
+/// are locked.
 ///
 /// With `beyond`, an orthonormal basis, all of it happens for PGP, P the projection on what is orthogonal to
 /// `beyond`.
@@ -49,7 +50,7 @@ public:
     void grow();
     /// Turns Q into Ritz vectors, best first; returns the Ritz values. Collective.
     std::vector<double> turn_to_ritz_vectors();
-    /// R'R for the residuals R = G Q - Q T: what the interval needs. Local.
+    /// A bound, in the order of symmetric matrices, on R'R for R = G Q - Q T: what the interval needs. Local.
     dense::SmallMatrix residual_product() const;
     /// || G y - (Q T + F S) c || / (||G|| || c ||) for y = Q c, c random, by one more product: how well the
     /// recurrence still holds. Collective.

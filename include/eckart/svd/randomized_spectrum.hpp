@@ -23,6 +23,7 @@ struct RandomizedOptions {
     std::int64_t probes = 16;            ///< columns of the probe that bounds what is beyond the basis
     std::int64_t probe_passes = 12;      ///< passes of the probe: more make the interval narrower
     double failure_probability = 1e-10;  ///< of that bound
+    bool unsquared = false;              ///< a last pass over W V itself, so that small values keep digits
     bool vectors = false;                ///< keep the right singular vectors
     std::filesystem::path checkpoint;    ///< a directory for the state after every pass; empty: none
     int threads = 1;                     ///< of this rank

@@ -19,6 +19,8 @@ struct Spectrum {
     std::vector<double> lambda_upper;
     std::vector<double> right_vectors;  ///< K x columns, row-major; row i belongs to lambda_i. May be empty
     double backward_error = 0;  ///< of them, measured: the largest ||G v - lambda v|| / lambda_1; 0: not
+    std::vector<std::vector<std::int32_t>> left_contexts;  ///< contexts whose rows of U are kept
+    std::vector<double> left_vectors;                      ///< left_contexts x K, row-major. May be empty
     std::vector<std::int64_t> token_ids;  ///< the token of each column; needed with `right_vectors`
 
     std::string method;            ///< "gram", "randomized"

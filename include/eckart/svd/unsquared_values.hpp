@@ -1,0 +1,25 @@
+#pragma once
+
+#include "eckart/base/progress.hpp"
+#include "eckart/dense/tall_matrix.hpp"
+#include "eckart/matrix/matrix_reader.hpp"
+#include "eckart/svd/coupled_columns.hpp"
+#include "eckart/svd/symmetric_operator.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace eckart::svd {
+
+/// Singular values of W V, descending, without squaring: R <- qr([R; W_b V]) over the blocks, one pass. Where
+/// V holds Ritz vectors of G = W'W, these are the same values with an error of eps sigma_1 instead of eps
+/// sigma_1^2 / sigma. `v` is spread over the ranks as panels of `gram` are. Collective. Cost: merged rows x 3
+/// columns^2 flops over all ranks; V whole on every rank.
+std::vector<double> unsquared_values(const SymmetricOperator& gram, const matrix::MatrixReader& reader,
+                                     const CoupledColumns& split, matrix::RowWeight weight,
+                                     const dense::Columns& v, Progress& progress);
+
+/// Bytes a rank holds for it, without its rows of V.
+std::int64_t unsquared_bytes(const matrix::MatrixReader& reader, std::int64_t columns);
+
+}  // namespace eckart::svd

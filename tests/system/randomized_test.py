@@ -1,0 +1,127 @@
+"""The leading values by `--method randomized`: killed in its passes, short of memory, and against all values by gram."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+import h5py
+import numpy as np
+
+from oracle import BIN, Matrix, ProgramTest, launch, spectrum_of, succeed, write_tokens, zipf_documents
+
+SHARED = pathlib.Path(__file__).parents[3] / "shared/data"
+CORPORA = ["wiki.valid.tokens", "pile_lmextract_excerpts.jsonl", "openwebtext/meg-gpt2-openwebtext_text_document.bin"]
+
+
+def w_errors(spectrum, count):
+    left = spectrum["frobenius_squared"] - np.cumsum(spectrum["lambda"][:count])
+    return np.sqrt(np.maximum(left, 0) / spectrum["frobenius_squared"])
+
+
+class Randomized(ProgramTest):
+    def matrix_of(self, *documents):
+        succeed("eckart-matrix", write_tokens(self.path / "corpus.bin", zipf_documents(*documents)), "--out",
+                self.path / "matrix", "--separator", 0, "--order", 3)
+        return self.path / "matrix"
+
+    def test_killed_in_its_passes_and_taken_up_on_other_ranks(self):
+        matrix, out = self.matrix_of(5, 300, 300, 900), self.path / "spectrum.h5"
+        options = ["--method", "randomized", "--dimension", 40, "--passes", 40, "--block", 16, "--memory", "1GiB"]
+        succeed("eckart-spectrum", matrix, "--out", self.path / "undisturbed.h5", *options)
+        state, killed = self.path / "spectrum.h5.checkpoint/basis/state.h5", []
+        for ranks in (1, 3, 2, 1, 4, 2):
+            self.start_and_kill(["mpirun", "-n", ranks, BIN / "eckart-spectrum", matrix, "--out", out, *options], state,
+                                until=max(killed, default=0) + 5)
+            self.assertFalse(out.exists())
+            with h5py.File(state) as file:
+                killed.append(int(file["counts"][0]))
+        self.assertEqual(killed, sorted(set(killed)))
+        done = succeed("eckart-spectrum", matrix, "--out", out, *options, ranks=3)
+        self.assertIn(f"taking up after pass {killed[-1]}", done.stderr)
+        self.assertFalse(state.parent.parent.exists())
+        found, wanted = spectrum_of(out), spectrum_of(self.path / "undisturbed.h5")
+        np.testing.assert_allclose(found["lambda"], wanted["lambda"], atol=1e-8 * wanted["lambda"][0], rtol=0)
+
+    def start_and_kill(self, command, state, until):
+        """Runs until pass `until` is in the checkpoint, then SIGKILL for every process at once."""
+        job = subprocess.Popen(list(map(str, command)), start_new_session=True, stderr=subprocess.DEVNULL)
+        try:
+            while job.poll() is None and self.passes_in(state) < until:
+                time.sleep(0.001)
+            self.assertIsNone(job.poll(), "the job ended before it was killed")
+        finally:
+            os.killpg(job.pid, signal.SIGKILL)
+            job.wait()
+        children = subprocess.run(["pgrep", "-f", str(self.path)], capture_output=True, text=True).stdout.split()
+        for child in children:  # mpirun's ranks have process groups of their own
+            try:
+                os.kill(int(child), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        while subprocess.run(["pgrep", "-f", str(self.path)], capture_output=True).stdout:
+            time.sleep(0.01)
+
+    @staticmethod
+    def passes_in(state):
+        try:
+            with h5py.File(state) as file:
+                return int(file["counts"][0])
+        except OSError:
+            return 0
+
+    def test_left_vectors_of_chosen_contexts(self):
+        documents = zipf_documents(8, 60, 60, 40)
+        truth, out = Matrix(documents, 3), self.path / "spectrum.h5"
+        succeed("eckart-matrix", write_tokens(self.path / "corpus.bin", documents), "--out", self.path / "matrix",
+                "--separator", 0, "--order", 3, "--keep-contexts")
+        chosen = sorted({tuple(d[at:at + 2]) for d in documents for at in range(len(d) - 2)})[::50]
+        (self.path / "contexts").write_text("".join(f"{a} {b}\n" for a, b in chosen))
+        options = ["--method", "randomized", "--dimension", 10, "--vectors", 5, "--left-vectors", self.path / "contexts"]
+        succeed("eckart-spectrum", self.path / "matrix", "--out", out, *options)
+        with h5py.File(out) as file:
+            right, left, sigma = file["right_vectors"][:], file["left_vectors"][:], file["sigma"][:5]
+            self.assertEqual(list(map(tuple, file["left_contexts"][:])), chosen)
+        for context, u in zip(chosen, left):
+            row = truth.dense[truth.rows[context]]
+            np.testing.assert_allclose(u, right @ row / sigma, atol=1e-12)
+        (self.path / "contexts").write_text("7 9999\n")
+        done = launch("eckart-spectrum", self.path / "matrix", "--out", self.path / "none.h5", *options)
+        self.assert_one_line(done, 1, "7 9999", "does not occur")
+
+    def test_little_memory_streams_and_gives_the_same(self):
+        matrix = self.matrix_of(6, 2500, 300, 3000)
+        options = ["--method", "randomized", "--dimension", 20]
+        done = succeed("eckart-spectrum", matrix, "--out", self.path / "kept.h5", *options, "--memory", "1GiB")
+        self.assertIn("kept in memory", done.stderr)
+        sizes = {name: float(mebibytes) for name, mebibytes in re.findall(r"^ +(\S.*?) +([0-9.]+) MiB", done.stderr, re.M)}
+        cap = round(sizes["together"] - sizes["rows of W, kept"] / 2)
+        done = succeed("eckart-spectrum", matrix, "--out", self.path / "streamed.h5", *options, "--memory", f"{cap}MiB")
+        self.assertIn("streamed in every pass", done.stderr)
+        kept, streamed = spectrum_of(self.path / "kept.h5"), spectrum_of(self.path / "streamed.h5")
+        np.testing.assert_allclose(w_errors(streamed, 20), w_errors(kept, 20), atol=1e-8)
+        self.assertLess(max(stage["peak_bytes"] for stage in json.loads(streamed["stages"])), cap << 20)
+
+    def test_agrees_with_all_values_on_real_text(self):
+        if not SHARED.exists():
+            self.skipTest(f"no real data: {SHARED} is missing")
+        for corpus in CORPORA:
+            with self.subTest(corpus):
+                where = self.path / pathlib.Path(corpus).stem
+                succeed("eckart-matrix", SHARED / corpus, "--out", where, "--order", 3, "--memory", "1GiB")
+                common = ["--memory", "2GiB"]
+                succeed("eckart-spectrum", where, "--out", self.path / "all.h5", "--method", "gram", *common)
+                succeed("eckart-spectrum", where, "--out", self.path / "some.h5", "--method", "randomized", "--dimension",
+                        200, *common, ranks=2)
+                everything, some = spectrum_of(self.path / "all.h5"), spectrum_of(self.path / "some.h5")
+                np.testing.assert_allclose(w_errors(some, 200), w_errors(everything, 200), atol=1e-4)
+                slack = 1e-12 * everything["lambda"][0]
+                self.assertTrue((some["lambda_lower"] <= everything["lambda"][:200] + slack).all())
+                self.assertTrue((some["lambda_upper"] >= everything["lambda"][:200] - slack).all())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
