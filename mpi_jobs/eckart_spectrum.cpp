@@ -39,8 +39,7 @@ po::options_description options() {
         "of gram: two-stage (auto), or scalapack to hold it against")(
         "precision", po::value<std::string>()->default_value("double")->value_name("P"),
         "of gram: double, or single for half the memory and time")(
-        "no-checkpoint", po::bool_switch(),
-        "keep no checkpoint beside the spectrum while it is computed")(
+        "no-checkpoint", po::bool_switch(), "keep no checkpoint beside the spectrum while it is computed")(
         "vectors", po::value<std::int64_t>()->default_value(0)->value_name("K"),
         "keep the leading K right singular vectors")(
         "left-vectors", po::value<std::string>()->value_name("FILE"),

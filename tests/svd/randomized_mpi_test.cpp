@@ -96,6 +96,13 @@ TEST(Operator, MultipliesAsTheDenseMatrixOnEveryArrangement) {
     }
 }
 
+/// Writes here and there into the middle half of a file.
+void damage(const fs::path& path) {
+    const auto size = static_cast<std::int64_t>(fs::file_size(path));
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    for (std::int64_t at = size / 4; at < 3 * size / 4; at += 64) file.seekp(at), file.write("damaged", 7);
+}
+
 TEST(Operator, ABlockDamagedBetweenPassesIsNamedByAllRanks) {
     const auto comm = mpi::Communicator::world();
     Planted planted(comm, 100);
@@ -107,13 +114,7 @@ TEST(Operator, ABlockDamagedBetweenPassesIsNamedByAllRanks) {
     const dense::TallMatrix x = gaussian(gram, 1, 0, 20);
     gram.apply(x);
     comm.barrier();
-    if (comm.is_root()) {
-        const auto path = reader.directory() / reader.manifest().blocks.front().file;
-        const auto size = fs::file_size(path);
-        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-        for (std::uintmax_t at = size / 2; at < size / 2 + 4096 && at + 8 < size; at += 64)
-            file.seekp(static_cast<std::streamoff>(at)), file.write("damaged", 7);
-    }
+    if (comm.is_root()) damage(reader.directory() / reader.manifest().blocks.front().file);
     comm.barrier();
     try {
         gram.apply(x);
@@ -238,9 +239,7 @@ TEST(Checkpoint, ADamagedPanelIsNamed) {
     if (comm.is_root())
         for (const auto& entry : fs::directory_iterator(store.directory())) {
             if (!entry.path().filename().string().starts_with("next-")) continue;
-            std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-            file.seekp(-64, std::ios::end);
-            file.write("not the same bytes", 18);
+            damage(entry.path());
         }
     comm.barrier();
     KrylovBasis again(gram, {8, 40, 16}, 1);
