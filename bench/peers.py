@@ -3,7 +3,7 @@
     bench/peers.py MATRIX_DIR [--dimension 512] [--solvers eckart,slepc-cross,...] [--ranks 1] [--bin build/release/bin]
 
 MATRIX_DIR comes from `eckart-matrix --keep-contexts`, so that the unmerged W, one row a context, is there for the
-others. Each solver runs in fresh processes, one BLAS thread each; reading the matrix is not counted for the others and
+others. Each solver runs in fresh processes, a core each; reading the matrix is not counted for the others and
 is for Eckart; CPU is processor seconds, which other load on the machine hardly changes; memory is the largest resident
 set, summed over ranks. A solver's name is
 LIBRARY[-METHOD][@merged]: with @merged it gets the merged rows, which separates what merging gains from what the
@@ -120,7 +120,7 @@ def worker(path, library, method, dimension, tolerance):
 
 def launch(ranks, command, limit):
     environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OPENBLAS_NUM_THREADS="1",
-                       OMP_NUM_THREADS="1")
+                       OMP_NUM_THREADS="1", OMPI_MCA_hwloc_base_binding_policy="core")
     prefix = "/usr/lib/{0}dir/{0}3.18/x86_64-linux-gnu-real/lib/python3/dist-packages"  # where Debian 12 has them
     environment["PYTHONPATH"] = ":".join([prefix.format("slepc"), prefix.format("petsc")])
     try:
