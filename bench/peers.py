@@ -34,7 +34,7 @@ def unmerged(directory):
     indptr, indices, values = [np.zeros(1, np.int64)], [], []
     for path in sorted(glob.glob(str(directory / "contexts-*.h5"))):
         with h5py.File(path) as file:
-            for group in file.values():
+            for group in (file[name] for name in file if name.startswith("contexts_")):
                 pointers, counts = group["indptr"][:], group["data"][:].astype(float)
                 lengths = np.diff(pointers)
                 indptr.append(indptr[-1][-1] + pointers[1:])
