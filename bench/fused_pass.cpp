@@ -282,7 +282,7 @@ int main(int argc, char** argv) {
     return mpi::run_job(argc, argv, [&](const mpi::Communicator& world) {
         benchmark::Initialize(&argc, argv);
         const int threads = std::max(1, available_cores() / world.split_by_node().size());
-        dense::set_blas_threads(threads);
+        const dense::BlasThreads blas_threads(threads);
         const char* given = std::getenv("ECKART_BENCH_MATRIX");
         const fs::path own = fs::temp_directory_path() / "eckart-bench-fused-pass";
         if (given == nullptr && world.is_root()) {

@@ -331,7 +331,7 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
     const RunPlan plan = plan_run(reader, comm.size(), options);
     progress.note("memory plan:\n" + plan.memory.describe());
     plan.memory.require_fits("use more ranks, a larger --memory or a smaller --dimension");
-    dense::set_blas_threads(options.threads);
+    const dense::BlasThreads threads(options.threads);
 
     const CoupledColumns split = coupled_columns(comm, reader, options.weight, progress);
     const auto gram = make_operator(comm, reader, split, plan, options, progress);
