@@ -6,10 +6,13 @@
 #include "eckart/base/provenance.hpp"
 #include "eckart/driver/command_line.hpp"
 #include "eckart/driver/corpus_options.hpp"
+#include "eckart/driver/launch_check.hpp"
+#include "eckart/driver/stage_options.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/io/directory_lock.hpp"
 #include "eckart/io/recipe.hpp"
 #include "eckart/matrix/make_matrix.hpp"
+#include "eckart/matrix/size_forecast.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/text/corpus.hpp"
@@ -31,24 +34,14 @@ namespace po = boost::program_options;
 namespace {
 
 po::options_description options() {
-    po::options_description counting("Counting");
-    counting.add_options()("out", po::value<std::string>()->required()->value_name("DIR"),
-                           "directory of the matrix")(
-        "order", po::value<int>()->default_value(5)->value_name("N"), "length of the n-grams, 2 to 8")(
-        "min-count", po::value<std::int64_t>()->default_value(1)->value_name("N"),
-        "leave out n-grams that occur less often")(
-        "sample-contexts", po::value<std::string>()->default_value("all")->value_name("N,..."),
-        "contexts to keep, drawn by hash: a number, 'all', or several, each of which makes a matrix in "
-        "DIR/contexts-N")("scratch", po::value<std::string>()->value_name("DIR"),
-                          "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)")(
-        "keep-contexts", po::bool_switch(),
-        "also keep the unmerged rows, with their contexts (see eckart dump)")(
-        "dry-run", po::bool_switch(), "count a sample, say what the whole will take, and stop")(
+    po::options_description own("Output");
+    own.add_options()("out", po::value<std::string>()->required()->value_name("DIR"),
+                      "directory of the matrix")("dry-run", po::bool_switch(),
+                                                 "count a sample, say what the whole will take, and stop")(
         "plan-ranks", po::value<int>()->value_name("N"), "ranks to plan for with --dry-run (default: these)")(
-        "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
-        "least time between checkpoints of the spill");
+        "json", po::bool_switch(), "with --dry-run: the sizes of the matrix to come, as JSON");
     po::options_description all;
-    all.add(driver::corpus_options()).add(counting).add(driver::job_options());
+    all.add(driver::corpus_options()).add(driver::counting_options()).add(own).add(driver::job_options());
     return all;
 }
 
@@ -175,6 +168,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     std::optional<text::Corpus> corpus;
     const std::int64_t memory = driver::memory_per_rank(*command, world);
     Progress progress = driver::job_progress(*command, "matrix", world);
+    const driver::Launch launch = driver::check_launch(world, progress);
     const bool dry_run = command->flag("dry-run");
     io::Recipe recipe;
     bool complete = false;
@@ -194,13 +188,18 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     corpus->prepare(world, progress);
     if (dry_run) {
         const int ranks = command->has("plan-ranks") ? command->get<int>("plan-ranks") : world.size();
+        if (command->flag("json")) {
+            const auto sizes = matrix::forecast_sizes(world, *corpus, *options, progress);
+            if (world.is_root()) std::cout << matrix::to_json(sizes).dump() << "\n";
+            return exit_success;
+        }
         const auto plan = matrix::forecast(world, *corpus, *options, std::max(1, ranks), progress);
         if (world.is_root()) std::cout << plan.describe() << "\n";
         return exit_success;
     }
-    const auto made =
-        matrix::make_matrices(world, *corpus, *options, recipe,
-                              provenance(argc, argv, world.size(), nlohmann::json::object()), progress);
+    const auto made = matrix::make_matrices(
+        world, *corpus, *options, recipe,
+        provenance(argc, argv, world.size(), {{"launch", driver::to_json(launch)}}), progress);
     if (world.is_root())
         for (const matrix::Manifest& manifest : made) report(manifest, progress);
     return exit_success;

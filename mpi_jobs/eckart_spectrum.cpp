@@ -5,6 +5,8 @@
 #include "eckart/base/provenance.hpp"
 #include "eckart/dense/blas_kernel.hpp"
 #include "eckart/driver/command_line.hpp"
+#include "eckart/driver/launch_check.hpp"
+#include "eckart/driver/stage_options.hpp"
 #include "eckart/io/recipe.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
@@ -27,37 +29,14 @@ namespace po = boost::program_options;
 namespace {
 
 po::options_description options() {
-    po::options_description spectrum("Spectrum");
-    spectrum.add_options()("matrix", po::value<std::string>()->required()->value_name("DIR"),
-                           "the matrix directory (or first argument)")(
+    po::options_description places("Input and output");
+    places.add_options()("matrix", po::value<std::string>()->required()->value_name("DIR"),
+                         "the matrix directory (or first argument)")(
         "out", po::value<std::string>()->required()->value_name("FILE"), "the spectrum file")(
-        "method", po::value<std::string>()->default_value("auto")->value_name("NAME"),
-        "gram (all values, exact), randomized (the leading ones), auto")(
-        "row-weight", po::value<std::string>()->default_value("uniform")->value_name("HOW"),
-        "uniform: every context once; count: by its share of the n-grams")(
-        "eigensolver", po::value<std::string>()->default_value("auto")->value_name("NAME"),
-        "of gram: two-stage (auto), or scalapack to hold it against")(
-        "precision", po::value<std::string>()->default_value("double")->value_name("P"),
-        "of gram: double, or single for half the memory and time")(
-        "no-checkpoint", po::bool_switch(), "keep no checkpoint beside the spectrum while it is computed")(
-        "vectors", po::value<std::int64_t>()->default_value(0)->value_name("K"),
-        "keep the leading K right singular vectors")(
-        "left-vectors", po::value<std::string>()->value_name("FILE"),
-        "contexts, a line of token ids each: keep their rows of U too (with --vectors, --keep-contexts)");
-    spectrum.add_options()("dry-run", po::bool_switch(), "say what it would take, and stop");
-    spectrum.add(driver::job_options());
-    po::options_description randomized("Of --method randomized");
-    randomized.add_options()("dimension", po::value<std::int64_t>()->value_name("K"),
-                             "how many leading values (512)")(
-        "tolerance", po::value<double>()->default_value(1e-4, "1e-4")->value_name("T"),
-        "on W-error(d), every d up to K, absolute")(
-        "passes", po::value<std::int64_t>()->default_value(0)->value_name("N"),
-        "exactly so many passes over the matrix to build the basis; 0: until the tolerance is met")(
-        "block", po::value<std::int64_t>()->default_value(0)->value_name("N"),
-        "columns multiplied in a pass; 0: from the dimension")(
-        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start")(
-        "unsquared", po::bool_switch(), "a last pass over W itself: small values keep their digits");
-    return spectrum.add(randomized);
+        "dry-run", po::bool_switch(), "say what it would take, and stop");
+    po::options_description all;
+    all.add(places).add(driver::spectrum_options()).add(driver::job_options());
+    return all;
 }
 
 std::int64_t vectors_wanted(const driver::Command& command) {
@@ -185,6 +164,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     std::string method;
     const fs::path out = command->get<std::string>("out");
     Progress progress = driver::job_progress(*command, "spectrum", world);
+    const driver::Launch launch = driver::check_launch(world, progress);
     io::Recipe recipe;
     bool complete = false;
     mpi::agree(world, [&] {
@@ -196,7 +176,7 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     if (mpi::any(world, complete)) return exit_success;
     randomized = randomized_options(*command, gram, world);
     if (!command->flag("no-checkpoint")) randomized.checkpoint = out.string() + ".checkpoint";
-    progress.note(fmt::format("{} ranks, BLAS kernels {}{}", world.size(), dense::blas_kernel(),
+    progress.note(fmt::format("BLAS kernels {}{}", dense::blas_kernel(),
                               dense::blas_kernel_is_fallback()
                                   ? " (a fallback: several times slower than this processor allows)"
                                   : ""));
@@ -220,7 +200,9 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
         if (!spectrum.left_contexts.empty())
             spectrum.left_vectors = svd::left_vectors(reader->directory(), spectrum, spectrum.left_contexts);
         spectrum.recipe = recipe;
-        spectrum.provenance = provenance(argc, argv, world.size(), {{"blas_kernel", dense::blas_kernel()}});
+        spectrum.provenance =
+            provenance(argc, argv, world.size(),
+                       {{"blas_kernel", dense::blas_kernel()}, {"launch", driver::to_json(launch)}});
         for (const Progress::Step& step : progress.steps())
             spectrum.stages.push_back(
                 {{"name", step.name}, {"seconds", step.seconds}, {"peak_bytes", step.peak_bytes}});

@@ -1,8 +1,10 @@
 // eckart-verify: checks a matrix and its spectrum without any solver code, and leaves a verdict.
 
 #include "eckart/base/error.hpp"
+#include "eckart/base/interrupt.hpp"
 #include "eckart/base/provenance.hpp"
 #include "eckart/driver/command_line.hpp"
+#include "eckart/driver/launch_check.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/report/verify.hpp"
 
@@ -37,11 +39,13 @@ int run(int argc, char** argv, const mpi::Communicator& world) {
         if (world.is_root()) std::cout << command.message;
         return exit_success;
     }
+    watch_for_interrupt();
     const fs::path matrix = command.get<std::string>("matrix"),
                    spectrum = command.get<std::string>("spectrum");
     const fs::path out = command.has("out") ? fs::path(command.get<std::string>("out"))
                                             : spectrum.parent_path() / "verdict.json";
     Progress progress = driver::job_progress(command, "verify", world);
+    const driver::Launch launch = driver::check_launch(world, progress);
     const nlohmann::json recipe = report::verdict_recipe(matrix, spectrum);
     if (mpi::broadcast(world, report::has_passed(out, recipe))) {
         progress.note(fmt::format("already verified; remove {} to do it again", out.string()));
@@ -53,7 +57,9 @@ int run(int argc, char** argv, const mpi::Communicator& world) {
             if (!check.passed) progress.note(fmt::format("FAILED: {} ({})", check.name, check.found));
         progress.note(fmt::format("{} checks {}", verdict.checks.size(),
                                   verdict.passed() ? "passed" : "made, the verdict is FAILED"));
-        report::write_verdict(out, verdict, recipe, provenance(argc, argv, world.size(), {}), progress);
+        report::write_verdict(out, verdict, recipe,
+                              provenance(argc, argv, world.size(), {{"launch", driver::to_json(launch)}}),
+                              progress);
     }
     return verdict.passed() ? exit_success : exit_verification_failed;
 }

@@ -34,6 +34,18 @@ std::int64_t cgroup_limit() {
     return file >> limit ? limit : std::numeric_limits<std::int64_t>::max();
 }
 
+/// The job's share of the node: SLURM_MEM_PER_NODE, or SLURM_MEM_PER_CPU times the node's CPUs; in MiB.
+std::int64_t slurm_limit() {
+    const auto number = [](const char* name) -> std::int64_t {
+        const char* text = std::getenv(name);
+        return text == nullptr ? 0 : std::strtoll(text, nullptr, 10);
+    };
+    const std::int64_t node = number("SLURM_MEM_PER_NODE"),
+                       cpus = number("SLURM_MEM_PER_CPU") * number("SLURM_CPUS_ON_NODE");
+    const std::int64_t mebibytes = node > 0 ? node : cpus;
+    return mebibytes > 0 ? mebibytes * kibi * kibi : std::numeric_limits<std::int64_t>::max();
+}
+
 std::string scaled(double value, double step, std::span<const char* const> units) {
     std::size_t unit = 0;
     while (std::abs(value) >= step && unit + 1 < units.size()) value /= step, ++unit;
@@ -112,18 +124,21 @@ std::int64_t peak_resident_bytes() {
 }
 
 std::int64_t available_memory() {
-    std::int64_t bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-    bytes = std::min(bytes, cgroup_limit());
-    if (const char* slurm = std::getenv("SLURM_MEM_PER_NODE"))  // MiB
-        if (const std::int64_t limit = std::strtoll(slurm, nullptr, 10) * kibi * kibi; limit > 0)
-            bytes = std::min(bytes, limit);
-    return bytes;
+    const std::int64_t bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+    return std::min({bytes, cgroup_limit(), slurm_limit()});
+}
+
+std::vector<int> available_core_numbers() {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return {0};
+    std::vector<int> numbers;
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+        if (CPU_ISSET(core, &set)) numbers.push_back(core);
+    return numbers;
 }
 
 int available_cores() {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    return std::max(1, CPU_COUNT(&set));
+    return static_cast<int>(available_core_numbers().size());
 }
 
 }  // namespace eckart

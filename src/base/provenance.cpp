@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <fstream>
 #include <span>
 
 #include <nlohmann/json.hpp>
@@ -29,6 +30,12 @@ std::string utc_now() {
 std::string host_name() {
     char name[256] = {};
     return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+std::string machine_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    return file >> id ? id : host_name();
 }
 
 nlohmann::json provenance(int argc, const char* const* argv, int ranks, const nlohmann::json& extra) {

@@ -18,9 +18,12 @@ struct Subcommand {
 };
 
 constexpr std::array subcommands{
+    Subcommand{"plan", "memory, disk and time of a run, before it", plan_command},
     Subcommand{"run", "corpus to report on this machine; again, it continues", run_command},
     Subcommand{"resume", "continue what remains of a run", resume_command},
     Subcommand{"submit", "the same as a chain of SLURM jobs", submit_command},
+    Subcommand{"sweep", "a grid of runs, here or as one SLURM array, with one report", sweep_command},
+    Subcommand{"scaling", "times and efficiency over numbers of ranks or nodes", scaling_command},
     Subcommand{"status", "how far a run is", status_command},
     Subcommand{"watch", "follow a run until it ends", watch_command},
     Subcommand{"cancel", "take a run's jobs out of SLURM's hands", cancel_command},

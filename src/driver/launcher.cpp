@@ -8,11 +8,13 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -171,6 +173,18 @@ std::string read_all(const Descriptor& source) {
     }
 }
 
+int number_in(const char* variable) {
+    const char* text = std::getenv(variable);
+    return text == nullptr ? 0 : std::atoi(text);
+}
+
+void allow(const std::vector<int>& cores) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int core : cores) CPU_SET(core, &set);
+    ::sched_setaffinity(0, sizeof set, &set);  // without it the cores are shared, as the log will say
+}
+
 std::string counted(int number, const char* noun) {
     return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }
@@ -186,10 +200,24 @@ Placement place(int ranks, int threads, bool oversubscribe) {
     if (ranks < 0 || threads < 0) throw UsageError("--ranks and --threads are at least 1");
     Placement placement;
     placement.cores = available_cores();
+    if (const int tasks = number_in("SLURM_NTASKS"); tasks > 0) {  // an allocation, perhaps of many nodes
+        placement.nodes = std::max(1, number_in("SLURM_JOB_NUM_NODES"));
+        placement.cores = number_in("SLURM_CPUS_ON_NODE") * placement.nodes;
+        if (ranks == 0) ranks = tasks;
+        if (threads == 0) threads = std::max(1, number_in("SLURM_CPUS_PER_TASK"));
+    }
     placement.ranks = ranks > 0 ? ranks : std::max(1, placement.cores / std::max(threads, 1));
     placement.threads = threads > 0 ? threads : std::max(1, placement.cores / placement.ranks);
     placement.oversubscribe = oversubscribe || placement.ranks * placement.threads > placement.cores;
     return placement;
+}
+
+CoreLimit::CoreLimit(int count) : before_(available_core_numbers()) {
+    allow({before_.begin(), before_.begin() + std::min<std::ptrdiff_t>(count, std::ssize(before_))});
+}
+
+CoreLimit::~CoreLimit() {
+    allow(before_);
 }
 
 Environment launch_environment(const Placement& placement) {
@@ -236,9 +264,9 @@ Outcome run_logged(const std::vector<std::string>& command, const Environment& e
     return {.code = exit_code_of(child), .stop_asked = stop_asked};
 }
 
-std::string output_of(const std::vector<std::string>& command) {
+std::string output_of(const std::vector<std::string>& command, const Environment& environment) {
     Pipe output = Pipe::make(), error = Pipe::make();
-    const pid_t child = start(command, {}, output.write_end, error.write_end, nullptr);
+    const pid_t child = start(command, environment, output.write_end, error.write_end, nullptr);
     output.write_end.close();
     error.write_end.close();
     const std::string text = read_all(output.read_end), complaint = read_all(error.read_end);

@@ -8,11 +8,11 @@ namespace eckart::driver {
 
 po::options_description placement_options() {
     po::options_description options("Launching");
-    options.add_options()("ranks", po::value<int>()->default_value(0, "cores")->value_name("N"),
-                          "MPI processes")(
-        "threads", po::value<int>()->default_value(0, "cores / ranks")->value_name("N"),
-        "threads of each rank")("oversubscribe", po::bool_switch(),
-                                "ranks x threads may exceed the cores without a warning");
+    options.add_options()(
+        "ranks", po::value<int>()->default_value(0, "SLURM's tasks, or cores")->value_name("N"),
+        "MPI processes")("threads", po::value<int>()->default_value(0, "cores / ranks")->value_name("N"),
+                         "threads of each rank")("oversubscribe", po::bool_switch(),
+                                                 "ranks x threads may exceed the cores without a warning");
     return options;
 }
 

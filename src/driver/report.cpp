@@ -27,6 +27,7 @@ int report_command(int argc, char** argv) {
                           po::value<std::vector<std::string>>()->required()->value_name("[LABEL=]DIR..."),
                           "run directories (or the arguments)")(
         "out", po::value<std::string>()->required()->value_name("DIR"), "directory of the report")(
+        "finished-only", po::bool_switch(), "leave out runs that are not finished")(
         "paper-curves", po::bool_switch(), "draw the curves of arXiv 2404.07647, figure 7, beneath");
     po::positional_options_description positional;
     positional.add("run", -1);
@@ -38,7 +39,12 @@ int report_command(int argc, char** argv) {
         return exit_success;
     }
     std::vector<report::Run> runs;
-    for (const auto& text : command.get<std::vector<std::string>>("run")) runs.push_back(read_labelled(text));
+    for (const auto& text : command.get<std::vector<std::string>>("run")) try {
+            runs.push_back(read_labelled(text));
+        } catch (const Error& error) {
+            if (!command.flag("finished-only")) throw;
+            std::cerr << fmt::format("eckart: left out: {}\n", error.what());
+        }
     const report::Report report = report::write_report(std::move(runs), command.get<std::string>("out"),
                                                        {.paper_curves = command.flag("paper-curves")});
     for (const std::string& warning : report.warnings) std::cerr << fmt::format("eckart: {}\n", warning);

@@ -8,6 +8,7 @@
 #include "eckart/io/directory_lock.hpp"
 #include "eckart/report/report.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 namespace eckart::driver {
@@ -16,19 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A run on this machine, from its first stage that is not finished to the report.
-int run_here(const RunDirectory& directory, const RunRecord& record, const Placement& placement) {
-    directory.make();
-    const io::DirectoryLock lock(directory.path());
-    require_not_queued(directory);
-    directory.save(record);
-    const int code = run_stages(directory, record.options, placement);
-    if (code == exit_success) write_run_report(directory);
-    if (code == exit_interrupted)
-        std::cerr << fmt::format("eckart: stopped as asked; 'eckart resume {}' continues\n",
-                                 shell_text({directory.path().string()}));
-    return code;
-}
+constexpr const char* requeue_help = "in a SLURM job: queue it again when it was told to stop";
 
 nlohmann::json launch_record(const Command& command) {
     return {{"kind", "mpirun"},
@@ -37,7 +26,58 @@ nlohmann::json launch_record(const Command& command) {
             {"oversubscribe", command.flag("oversubscribe")}};
 }
 
+/// What may be asked of SLURM anew; the rest stays as it was submitted.
+po::options_description allocation_changes() {
+    po::options_description options("SLURM, instead of what was submitted");
+    for (const char* name : {"nodes", "ntasks-per-node", "cpus-per-task"})
+        options.add_options()(name, po::value<int>()->value_name("N"), "as of eckart submit");
+    for (const char* name : {"time", "partition", "account"})
+        options.add_options()(name, po::value<std::string>()->value_name("T"), "as of eckart submit");
+    return options;
+}
+
+void change_allocation(const Command& command, nlohmann::json& launch) {
+    const po::options_description changes = allocation_changes();
+    for (const auto& option : changes.options()) {
+        const std::string& name = option->long_name();
+        if (!command.has(name)) continue;
+        std::string key = name;
+        std::ranges::replace(key, '-', '_');
+        if (launch.at(key).is_number())
+            launch[key] = command.get<int>(name);
+        else
+            launch[key] = command.get<std::string>(name);
+    }
+}
+
 }  // namespace
+
+bool show_plan(const RunDirectory& directory, const RunOptions& options, const Placement& placement,
+               const Resources& with) {
+    try {
+        const RunPlan plan = make_plan(matrix_facts(directory, options, placement), options, with);
+        std::cerr << plan.describe();
+        return plan.misfit.empty();
+    } catch (const Error& error) {  // what is wrong with the corpus the stage says itself
+        std::cerr << fmt::format("eckart: no plan: {}\n", error.what());
+        return true;
+    }
+}
+
+int run_here(const RunDirectory& directory, const RunRecord& record, const Placement& placement) {
+    directory.make();
+    const io::DirectoryLock lock(directory.path());
+    require_not_queued(directory);
+    directory.save(record);
+    require(show_plan(directory, record.options, placement, resources_here(record.options, placement)),
+            "the run does not fit; 'eckart plan' says what would");
+    const int code = run_stages(directory, record.options, placement);
+    if (code == exit_success) write_run_report(directory);
+    if (code == exit_interrupted)
+        std::cerr << fmt::format("eckart: stopped as asked; 'eckart resume {}' continues\n",
+                                 shell_text({directory.path().string()}));
+    return code;
+}
 
 int run_stages(const RunDirectory& directory, const RunOptions& options, const Placement& placement) {
     std::cerr << fmt::format("eckart: {} in {}\n", placement.describe(), directory.path().string());
@@ -68,7 +108,8 @@ int run_command(int argc, char** argv) {
     po::options_description options = run_options();
     options.add(placement_options());
     po::options_description own("Run");
-    own.add_options()("out", po::value<std::string>()->required()->value_name("DIR"), "directory of the run");
+    own.add_options()("out", po::value<std::string>()->required()->value_name("DIR"), "directory of the run")(
+        "requeue", po::bool_switch(), requeue_help)("dry-run", po::bool_switch(), "show the plan and stop");
     options.add(own);
     const Command command = parse_command(
         argc, argv, "eckart run CORPUS... --out DIR [options]",
@@ -79,14 +120,24 @@ int run_command(int argc, char** argv) {
         return exit_success;
     }
     const RunRecord record{.options = run_options_of(command), .launch = launch_record(command)};
-    return run_here(RunDirectory(command.get<std::string>("out")), record, placement_of(command));
+    if (command.flag("dry-run")) {
+        const Placement placement = placement_of(command);
+        const bool fits = show_plan(RunDirectory(command.get<std::string>("out")), record.options, placement,
+                                    resources_here(record.options, placement));
+        return fits ? exit_success : exit_failure;
+    }
+    const int code = run_here(RunDirectory(command.get<std::string>("out")), record, placement_of(command));
+    if (command.flag("requeue")) requeue_this_job_if_stopped(code);
+    return code;
 }
 
 int resume_command(int argc, char** argv) {
     po::options_description options = placement_options();
+    options.add(allocation_changes());
     options.add_options()("here", po::bool_switch(), "on this machine, even if it was submitted to SLURM")(
-        "directory", po::value<std::string>()->required()->value_name("DIR"),
-        "directory of the run (or the argument)");
+        "requeue", po::bool_switch(), requeue_help)("directory",
+                                                    po::value<std::string>()->required()->value_name("DIR"),
+                                                    "directory of the run (or the argument)");
     po::positional_options_description positional;
     positional.add("directory", 1);
     const Command command = parse_command(
@@ -99,11 +150,14 @@ int resume_command(int argc, char** argv) {
     const RunDirectory directory(command.get<std::string>("directory"));
     RunRecord record = directory.load();
     if (record.launch.value("kind", "") == "slurm" && !command.flag("here")) {
+        change_allocation(command, record.launch);
         submit(directory, record);
         return exit_success;
     }
-    record.launch = launch_record(command);
-    return run_here(directory, record, placement_of(command));
+    if (record.launch.value("kind", "") != "slurm") record.launch = launch_record(command);
+    const int code = run_here(directory, record, placement_of(command));
+    if (command.flag("requeue")) requeue_this_job_if_stopped(code);
+    return code;
 }
 
 }  // namespace eckart::driver

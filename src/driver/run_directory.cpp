@@ -66,6 +66,7 @@ void RunDirectory::save(const RunRecord& record) const {
                           {"launch", record.launch},
                           {"jobs", record.jobs}};
     io::write_file(record_path(), content.dump(2) + "\n");
+    io::write_file(path_ / "run.ini", record.options.configuration());
 }
 
 RunRecord RunDirectory::load() const {
@@ -130,11 +131,18 @@ bool RunDirectory::has_output(Stage stage) const {
 
 std::string RunDirectory::last_error(Stage stage) const {
     std::ifstream file(log_of(stage));
-    std::string error;
-    for (std::string line; std::getline(file, line);)
-        for (const char* sign : {"eckart: ", "slurmstepd: error: ", "exited on signal"})
-            if (line.find(sign) != std::string::npos) error = line;
-    return error;
+    std::string own, of_others;
+    for (std::string line; std::getline(file, line);) {
+        const auto holds = [&](const char* sign) { return line.find(sign) != std::string::npos; };
+        if (line.starts_with("eckart-" + name_of(stage) + ": job") || holds("] launch: "))
+            own.clear(), of_others.clear();  // the stage began anew
+        else if (line.starts_with("eckart: "))
+            own = line;
+        else if (of_others.empty() && (holds("exited on signal") || holds("srun: error:") ||
+                                       holds("lost communication") || holds(": error: ***")))
+            of_others = line;  // what follows follows from it
+    }
+    return own.empty() ? of_others : own;
 }
 
 Event event_now(Stage stage, const std::string& what, int code) {

@@ -5,7 +5,10 @@
 #include "eckart/io/artefact.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <sstream>
+#include <thread>
 
 namespace eckart::driver {
 
@@ -25,6 +28,17 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : between) + word;
     return text;
+}
+
+std::string variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+/// Whether this process is of that job, or of that task of an array.
+bool is_this_job(const std::string& id) {
+    return id == variable("SLURM_JOB_ID") ||
+           id == variable("SLURM_ARRAY_JOB_ID") + "_" + variable("SLURM_ARRAY_TASK_ID");
 }
 
 std::string more_directives(const Allocation& allocation) {
@@ -57,8 +71,8 @@ std::string report_lines(const RunDirectory& directory, Stage stage) {
 
 po::options_description allocation_options() {
     po::options_description options("SLURM");
-    options.add_options()("nodes", po::value<int>()->default_value(1)->value_name("N"), "nodes")(
-        "ntasks-per-node", po::value<int>()->default_value(1)->value_name("M"), "ranks on each")(
+    options.add_options()("ntasks-per-node", po::value<int>()->default_value(1)->value_name("M"),
+                          "ranks on each")(
         "cpus-per-task", po::value<int>()->default_value(1)->value_name("T"), "threads of each rank")(
         "time", po::value<std::string>()->default_value("1:00:00")->value_name("T"), "time limit of a stage")(
         "grace", po::value<int>()->default_value(120)->value_name("SECONDS"),
@@ -69,18 +83,20 @@ po::options_description allocation_options() {
         "memory of a node (--mem)")(
         "launcher", po::value<std::string>()->default_value("srun")->value_name("NAME"), "srun or mpirun")(
         "site", po::value<std::string>()->default_value("")->value_name("FILE"),
-        "shell commands to run first: modules, network")("no-requeue", po::bool_switch(),
-                                                         "do not queue a stage again that its limit stopped");
+        "shell commands to run first: modules, network")(
+        "requeue", po::value<bool>()->default_value(true)->implicit_value(true)->value_name("BOOL"),
+        "queue a stage again that its limit, a preemption or a lost node stopped");
     return options;
 }
 
-Allocation allocation_of(const Command& command) {
+Allocation allocation_of(const Command& command, int nodes) {
+    if (nodes < 1) throw UsageError("--nodes is at least 1, not {}", nodes);
     const auto positive = [&](const char* option) {
         const int value = command.get<int>(option);
         if (value < 1) throw UsageError("--{} is at least 1, not {}", option, value);
         return value;
     };
-    Allocation result{.nodes = positive("nodes"),
+    Allocation result{.nodes = nodes,
                       .tasks_per_node = positive("ntasks-per-node"),
                       .threads = positive("cpus-per-task"),
                       .time = command.get<std::string>("time"),
@@ -90,7 +106,7 @@ Allocation allocation_of(const Command& command) {
                       .memory = command.get<std::string>("node-memory"),
                       .site = command.get<std::string>("site"),
                       .grace = positive("grace"),
-                      .requeue = !command.flag("no-requeue")};
+                      .requeue = command.flag("requeue")};
     if (result.launcher != "srun" && result.launcher != "mpirun")
         throw UsageError("--launcher is srun or mpirun, not {}", result.launcher);
     if (!result.site.empty()) {
@@ -155,31 +171,36 @@ std::string filled(const std::string& text, const std::map<std::string, std::str
     return result;
 }
 
+std::string filled_template(const std::string& name, const Allocation& allocation,
+                            std::map<std::string, std::string> values) {
+    values.merge(std::map<std::string, std::string>{
+        {"NODES", std::to_string(allocation.nodes)},
+        {"TASKS_PER_NODE", std::to_string(allocation.tasks_per_node)},
+        {"THREADS", std::to_string(allocation.threads)},
+        {"TIME", allocation.time},
+        {"GRACE", std::to_string(allocation.grace)},
+        {"MORE", more_directives(allocation)},
+        {"SITE", allocation.site.empty() ? "" : "source " + shell_text({allocation.site})}});
+    const fs::path source = template_path(name);
+    return filled(io::read_file(source), values, source.string());
+}
+
 std::string stage_script(const RunDirectory& directory, const RunOptions& options,
                          const Allocation& allocation, Stage stage) {
-    const fs::path source = template_path("stage.sbatch");
     std::vector<std::string> launch = launch_words(allocation);
     launch.push_back(program_path(program_of(stage)).string());
     for (const std::string& argument : directory.arguments_of(stage, options)) launch.push_back(argument);
-    return filled(io::read_file(source),
-                  {{"STAGE", name_of(stage)},
-                   {"NODES", std::to_string(allocation.nodes)},
-                   {"TASKS_PER_NODE", std::to_string(allocation.tasks_per_node)},
-                   {"THREADS", std::to_string(allocation.threads)},
-                   {"TIME", allocation.time},
-                   {"GRACE", std::to_string(allocation.grace)},
-                   {"LOG", directory.log_of(stage).string()},
-                   {"JOURNAL", shell_text({directory.journal().string()})},
-                   {"MORE", more_directives(allocation)},
-                   {"SITE", allocation.site.empty() ? "" : "source " + shell_text({allocation.site})},
-                   {"LAUNCH", shell_text(launch)},
-                   {"AFTER", report_lines(directory, stage)}},
-                  source.string());
+    return filled_template("stage.sbatch", allocation,
+                           {{"STAGE", name_of(stage)},
+                            {"LOG", directory.log_of(stage).string()},
+                            {"JOURNAL", shell_text({directory.journal().string()})},
+                            {"LAUNCH", shell_text(launch)},
+                            {"AFTER", report_lines(directory, stage)}});
 }
 
-std::string sbatch(const fs::path& script, const std::string& after) {
+std::string sbatch(const fs::path& script, const std::string& dependency) {
     std::vector<std::string> command{"sbatch", "--parsable"};
-    if (!after.empty()) command.push_back("--dependency=afterok:" + after);
+    if (!dependency.empty()) command.push_back("--dependency=" + dependency);
     command.push_back(script.string());
     std::string id = output_of(command);
     id = id.substr(0, id.find_first_of(";\n"));
@@ -192,7 +213,7 @@ std::map<std::string, std::string> queued_jobs(const std::vector<std::string>& i
     if (ids.empty()) return states;
     std::istringstream lines;
     try {
-        lines.str(output_of({"squeue", "--noheader", "--format=%A %T"}));
+        lines.str(output_of({"squeue", "--noheader", "--array", "--format=%i %T"}));
     } catch (const Error&) {  // no SLURM on this machine, or no controller to ask
         return states;
     }
@@ -203,16 +224,31 @@ std::map<std::string, std::string> queued_jobs(const std::vector<std::string>& i
 
 std::vector<std::string> job_ids(const RunRecord& record) {
     std::vector<std::string> ids;
-    for (const json& job : record.jobs) ids.push_back(job.value("id", ""));
+    for (const json& job : record.jobs)
+        if (std::string id = job.value("id", ""); std::ranges::find(ids, id) == ids.end())
+            ids.push_back(std::move(id));
     return ids;
 }
 
 void require_not_queued(const RunDirectory& directory) {
     if (!directory.has_record()) return;
     std::vector<std::string> waiting;
-    for (const auto& [id, state] : queued_jobs(job_ids(directory.load()))) waiting.push_back(id);
+    for (const auto& [id, state] : queued_jobs(job_ids(directory.load())))
+        if (!is_this_job(id)) waiting.push_back(id);
     require(waiting.empty(), "SLURM still holds jobs for {} ({}): 'eckart cancel' it, or wait",
             directory.path().string(), joined(waiting, ", "));
+}
+
+void requeue_this_job_if_stopped(int code) {
+    const std::string id = variable("SLURM_JOB_ID");
+    require(!id.empty(), "--requeue: this is not a SLURM job");
+    const auto preempted = [&] {  // which may end mpirun's helpers before the ranks can save anything
+        return output_of({"scontrol", "show", "job", id}).find("PreemptTime=2") != std::string::npos;
+    };
+    if (code == exit_success || (code != exit_interrupted && !preempted())) return;
+    output_of({"scontrol", "requeue", id});
+    // SLURM ends this process; an exit of its own could be taken for that of the job's next start.
+    std::this_thread::sleep_for(std::chrono::minutes(10));
 }
 
 }  // namespace eckart::driver

@@ -15,6 +15,11 @@ using nlohmann::json;
 
 namespace {
 
+/// A job that runs all stages one after another, as those of a sweep do.
+bool is_of_all(const json& job) {
+    return job.value("stage", "") == "all";
+}
+
 /// Whether somebody works on the run: `eckart run` by its lock, SLURM by its queue.
 bool is_held(const RunDirectory& directory) {
     try {
@@ -43,13 +48,15 @@ json progress_of(const RunDirectory& directory, Stage stage) {
     return progress;
 }
 
+/// `queued` is what SLURM says of the stage's job; empty when it knows none.
 std::string state_of(const RunDirectory& directory, Stage stage, const Event* last, const std::string& queued,
                      bool held) {
-    if (queued == "RUNNING" || queued == "COMPLETING") return "running";
-    if (!queued.empty()) return last != nullptr && last->what == "ended" ? "interrupted" : "waiting";
-    if (last == nullptr) return directory.has_output(stage) ? "done" : "waiting";
-    if (last->what == "started") return held && last->job.empty() ? "running" : "stopped";
+    const bool works = queued == "RUNNING" || queued == "COMPLETING";
+    if (!queued.empty() && !works) return last == nullptr ? "waiting" : "interrupted";
+    if (last == nullptr) return !works && directory.has_output(stage) ? "done" : "waiting";
+    if (last->what == "started") return works || (held && last->job.empty()) ? "running" : "stopped";
     if (last->code == exit_success) return "done";
+    if (works) return "interrupted";
     return last->code == exit_interrupted ? "stopped" : "failed";
 }
 
@@ -75,7 +82,7 @@ json status_of(const RunDirectory& directory) {
         std::string queue_state;
         for (const json& job : record.jobs)
             if (const auto found = queued.find(job.value("id", ""));
-                job.value("stage", "") == name_of(stage) && found != queued.end())
+                found != queued.end() && (job.value("stage", "") == name_of(stage) || is_of_all(job)))
                 queue_state = found->second;
         json entry = {{"name", name_of(stage)},
                       {"state", state_of(directory, stage, event, queue_state, held)}};

@@ -5,7 +5,9 @@
 #include "eckart/io/artefact.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -17,6 +19,10 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
     const std::filesystem::path path = directory / ".lock";
     descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     require(descriptor_ >= 0, "cannot open {}{}", path.string(), cause_of(errno, path));
+    // Whoever asks whether a directory is in use holds it for a moment: such a moment is waited for.
+    constexpr int tries = 20;
+    for (int i = 0; i < tries && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
         const int error = errno;
         const std::string holder = error == EWOULDBLOCK ? read_file(path) : "";

@@ -123,6 +123,9 @@ int run_job(int argc, char** argv, const std::function<int(const Communicator&)>
         code = body(world);
     } catch (const UsageError& error) {
         end_job(world, exit_usage, error);
+    } catch (const SharedError<Interrupted>& error) {  // all ranks stop here, so none needs to be ended
+        if (world.is_root()) std::cerr << fmt::format("eckart: {}\n", error.what()) << std::flush;
+        code = exit_interrupted;
     } catch (const Interrupted& error) {
         end_job(world, exit_interrupted, error);
     } catch (const std::bad_alloc&) {

@@ -3,6 +3,7 @@
 #include "eckart/base/error.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/report/tables.hpp"
+#include "plot_style.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,14 +22,6 @@ namespace eckart::report {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Eight colours that people with any colour vision can tell apart (Okabe and Ito 2008).
-constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                             "#e69f00", "#56b4e9", "#000000", "#7f7f7f"};
-
-const char* colour(std::size_t run) {
-    return colours[run % colours.size()];
-}
 
 /// Up to about 1200 of 1..last: all of the first, then evenly spaced both in d and in its logarithm, so that
 /// neither end of an axis of either kind looks coarse.
@@ -61,35 +54,6 @@ std::string dimension_tics(std::int64_t last) {
         tics += fmt::format("{}\"{}\" {}", tics.empty() ? "" : ", ",
                             d >= 1024 ? fmt::format("{}k", d / 1024) : std::to_string(d), d);
     return tics;
-}
-
-std::string style() {
-    return R"(set encoding utf8
-set border 3 lc rgb "#666666" lw 1
-set tics nomirror out scale 0.6 textcolor rgb "#333333"
-set grid xtics ytics lc rgb "#e4e4e4" lw 1 lt 1
-set key textcolor rgb "#333333" spacing 1.25 samplen 2.2
-set style fill transparent solid 0.20 noborder
-)";
-}
-
-/// Draws the plot commands twice: as SVG and as PNG of twice the size.
-std::string on_both_terminals(const std::string& name, const std::string& commands) {
-    return fmt::format(
-        "set terminal svg size 960,600 dynamic enhanced font \"Helvetica,Arial,DejaVu Sans,sans-serif,15\" "
-        "background \"#ffffff\"\n"
-        "set output \"{0}.svg\"\n{1}"
-        "set terminal pngcairo size 1920,1200 enhanced font \"DejaVu Sans,23\" linewidth 2 pointscale 2 "
-        "background "
-        "\"#ffffff\"\n"
-        "set output \"{0}.png\"\nreplot\nset output\n",
-        name, commands);
-}
-
-std::string joined(const std::vector<std::string>& parts) {
-    std::string text;
-    for (const std::string& part : parts) text += (text.empty() ? "plot " : ", \\\n     ") + part;
-    return text + "\n";
 }
 
 // ---- W-error ----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #include "eckart/report/verify.hpp"
 
 #include "eckart/base/error.hpp"
+#include "eckart/base/interrupt.hpp"
 #include "eckart/io/artefact.hpp"
 #include "eckart/io/hdf5.hpp"
 #include "eckart/matrix/matrix_reader.hpp"
@@ -188,7 +189,7 @@ Tally tally_matrix(const mpi::Communicator& comm, const matrix::MatrixReader& re
     RowCounter counter(tally, reader, weighting, sample);
     const std::vector<std::int64_t> mine = reader.share(comm.rank(), comm.size());
     progress.begin("read and count every block", static_cast<std::int64_t>(mine.size()), "blocks");
-    for (std::size_t at = 0; at < mine.size(); ++at) {
+    for (std::size_t at = 0; at < mine.size() && !interrupt_requested(); ++at) {
         const matrix::BlockEntry& entry = reader.manifest().blocks[static_cast<std::size_t>(mine[at])];
         try {
             const CsrBlock block = reader.block(mine[at]);
@@ -201,6 +202,7 @@ Tally tally_matrix(const mpi::Communicator& comm, const matrix::MatrixReader& re
         }
         progress.update(static_cast<std::int64_t>(at + 1));
     }
+    mpi::stop_if_interrupted(comm, "verification begins anew");
     if (comm.is_root()) counter.add_one_hot();
     sum_over_ranks(comm, tally);
     progress.end();
@@ -227,7 +229,8 @@ Check check_documents(const matrix::Manifest& m) {
 }
 
 Check check_ngrams(const matrix::Manifest& m, const Tally& tally) {
-    const bool filtered = m.recipe.is_object() && m.recipe.value("min_count", 1) > 1;
+    const bool filtered = m.recipe.is_object() && (m.recipe.value("min_count", 1) > 1 ||
+                                                   m.recipe.value("sample_contexts", "all") != "all");
     const bool holds = tally.ngrams == m.ngrams &&
                        (filtered ? tally.ngrams <= m.expected_ngrams : tally.ngrams == m.expected_ngrams);
     return check("counts sum to sum over documents of max(0, L - n + 1)", holds,

@@ -96,6 +96,8 @@ public:
     Spectrum run() {
         std::optional<Problem<T>> problem = resumed();
         if (!problem) problem.emplace(formed());
+        mpi::stop_if_interrupted(
+            comm_, options_.checkpoint.empty() ? "nothing but the matrix" : "the cross product is safe");
         progress_.note(describe(problem->components, reader_.column_count()));
         GramSolution<T> solution(comm_, problem->gram, options_.eigensolver, options_.vectors > 0, progress_);
         mpi::agree(comm_, [&] { check_identities(*problem, solution.values()); });

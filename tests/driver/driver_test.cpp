@@ -1,5 +1,6 @@
 #include "eckart/base/error.hpp"
 #include "eckart/driver/launcher.hpp"
+#include "eckart/driver/plan.hpp"
 #include "eckart/driver/run_directory.hpp"
 #include "eckart/driver/slurm.hpp"
 #include "eckart/driver/status.hpp"
@@ -62,6 +63,69 @@ TEST(RunOptions, RefuseWhatDoesNotExist) {
     EXPECT_THROW(parsed({"/nowhere/at/all"}), Error);
     EXPECT_THROW(parsed({"/dev/null", "--ordr=4"}), UsageError);
     EXPECT_THROW(parsed({"/dev/null", "--sample-contexts=1e5,all"}), UsageError);
+}
+
+TEST(RunOptions, MakeAConfigurationWithTheDefaultsInForce) {
+    const std::string text = parsed({"/dev/null", "--order=4", "--no-checkpoint"}).configuration();
+    for (const char* line : {"corpus = /dev/null\n", "order = 4\n", "min-count = 1\n",
+                             "no-checkpoint = true\n", "keep-contexts = false\n", "precision = double\n"})
+        EXPECT_THAT(text, HasSubstr(line));
+}
+
+TEST(Grid, MultipliesWhatCommasSeparate) {
+    const std::vector<const char*> words{"sweep",
+                                         "/dev/null",
+                                         "/dev/zero",
+                                         "--order=2,3",
+                                         "--tokenizer=words,a.model",
+                                         "--sample-contexts=all"};
+    const auto grid = grid_of(parse_command(static_cast<int>(words.size()), words.data(), "", "",
+                                            run_options(), corpus_positional()));
+    ASSERT_EQ(grid.size(), 8);
+    EXPECT_EQ(grid.front().name, "null-words-order2");
+    EXPECT_EQ(grid.front().options.get("tokenizer", "none"), "none");
+    EXPECT_EQ(grid.back().name, "zero-a-order3");
+    EXPECT_THAT(grid.back().options.corpus, ElementsAre("/dev/zero"));
+    EXPECT_EQ(grid.back().options.get("tokenizer", ""), std::filesystem::absolute("a.model").string());
+}
+
+nlohmann::json forecast_of(double ngrams, double columns) {
+    return {{"counted", false},        {"sampled_tokens", 4e6},      {"tokens_per_second", 5e6},
+            {"tokens", ngrams},        {"ngrams", ngrams},           {"contexts", ngrams / 2},
+            {"columns", columns},      {"merged_rows", ngrams / 20}, {"merged_nonzeros", ngrams / 5},
+            {"one_hot_rows", columns}, {"pairs", 10 * ngrams},       {"matrix_bytes", 3 * ngrams},
+            {"record_bytes", 12},      {"least_memory_bytes", 2e8}};
+}
+
+TEST(Plan, RefusesWhatDoesNotFitAndNamesTheNodesThatDo) {
+    const nlohmann::json facts = forecast_of(1e9, 100000);
+    const RunOptions options = parsed({"/dev/null", "--method=gram"});
+    Resources with{.nodes = 1, .ranks_per_node = 2, .memory = std::int64_t{8} << 30};
+    const RunPlan one = make_plan(facts, options, with);
+    EXPECT_THAT(one.misfit, HasSubstr("the spectrum (gram)"));
+    EXPECT_GT(one.least_nodes, 1);
+    with.nodes = one.least_nodes;
+    EXPECT_EQ(make_plan(facts, options, with).misfit, "");
+    --with.nodes;
+    EXPECT_NE(make_plan(facts, options, with).misfit, "");
+    EXPECT_THAT(one.describe(), HasSubstr("does not fit"));
+}
+
+TEST(Plan, TakesTheLeadingValuesWhereAllDoNotFit) {
+    const Resources with{.nodes = 1, .ranks_per_node = 2, .memory = std::int64_t{8} << 30};
+    EXPECT_THAT(make_plan(forecast_of(1e9, 100000), parsed({"/dev/null"}), with).stages[1].name,
+                HasSubstr("randomized"));
+    EXPECT_THAT(make_plan(forecast_of(1e9, 1000), parsed({"/dev/null"}), with).stages[1].name,
+                HasSubstr("gram"));
+}
+
+TEST(Plan, CountsScratchAgainstWhatANodeHas) {
+    Resources with{
+        .nodes = 1, .ranks_per_node = 2, .memory = std::int64_t{1} << 30, .scratch = 4'000'000'000};
+    const RunPlan plan = make_plan(forecast_of(1e9, 1000), parsed({"/dev/null"}), with);
+    EXPECT_DOUBLE_EQ(plan.stages[0].scratch, 12e9);
+    EXPECT_THAT(plan.misfit, HasSubstr("scratch"));
+    EXPECT_EQ(plan.least_nodes, 3);
 }
 
 TEST(Placement, SharesTheCores) {

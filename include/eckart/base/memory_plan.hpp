@@ -42,9 +42,10 @@ private:
 /// Resident bytes of this process now, and its peak, from /proc/self/status.
 std::int64_t resident_bytes();
 std::int64_t peak_resident_bytes();
-/// Bytes this process may use: the least of physical memory, the cgroup's limit and SLURM_MEM_PER_NODE.
+/// Bytes this process may use: the least of physical memory, the cgroup's limit and what SLURM gave the node.
 std::int64_t available_memory();
 /// Cores this process may run on (its cpuset).
 int available_cores();
+std::vector<int> available_core_numbers();
 
 }  // namespace eckart

@@ -13,5 +13,7 @@ nlohmann::json provenance(int argc, const char* const* argv, int ranks, const nl
 /// "2026-01-31T12:00:00Z"
 std::string utc_now();
 std::string host_name();
+/// Of the running computer, the same for all containers and emulated nodes on it.
+std::string machine_id();
 
 }  // namespace eckart

@@ -11,14 +11,28 @@ namespace eckart::driver {
 struct Placement {
     int ranks = 1;
     int threads = 1;  ///< of each rank
-    int cores = 1;    ///< this process may use
+    int cores = 1;    ///< this process may use, or those of the SLURM job
+    int nodes = 1;    ///< of the SLURM job
     bool oversubscribe = false;
 
     std::string describe() const;  // "2 ranks x 1 thread on 2 cores"
 };
 
-/// `ranks` and `threads` as asked; 0 means: as many ranks as cores, the cores left over as threads.
+/// `ranks` and `threads` as asked; 0 means: in a SLURM job its tasks and their CPUs; else as many ranks as
+/// cores, the cores left over as threads.
 Placement place(int ranks, int threads, bool oversubscribe);
+
+/// While it lives, this process and what it starts may use `count` of its cores only (fewer when there are
+/// not so many).
+class CoreLimit {
+public:
+    explicit CoreLimit(int count);
+    ~CoreLimit();
+    CoreLimit(CoreLimit&&) = delete;
+
+private:
+    std::vector<int> before_;
+};
 
 using Environment = std::map<std::string, std::string>;
 /// What a rank's environment must say: threads, no binding, and yielding when ranks outnumber cores.
@@ -41,7 +55,7 @@ Outcome run_logged(const std::vector<std::string>& command, const Environment& e
                    const std::filesystem::path& log);
 /// Runs a command and returns what it wrote to stdout. Throws `Error` with what it wrote to stderr when it
 /// fails.
-std::string output_of(const std::vector<std::string>& command);
+std::string output_of(const std::vector<std::string>& command, const Environment& environment = {});
 
 /// The words as a shell would have to read them.
 std::string shell_text(const std::vector<std::string>& words);

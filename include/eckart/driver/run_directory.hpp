@@ -48,6 +48,7 @@ public:
     /// Makes the directories. Throws `Error` when they cannot be made or written to.
     void make() const;
     bool has_record() const;
+    /// Writes run.json, and run.ini: the options in force, for --config.
     void save(const RunRecord& record) const;
     /// Throws `Error` when this is not a run directory.
     RunRecord load() const;
@@ -59,7 +60,8 @@ public:
     std::vector<Event> events() const;
     /// Whether the artefact of a stage is there, whole.
     bool has_output(Stage stage) const;
-    /// The last line in the stage's log with which a program gave up; empty when there is none.
+    /// The line in the stage's log that says why it ended, last time: its own, or the launcher's first; empty
+    /// when there is none.
     std::string last_error(Stage stage) const;
 
 private:

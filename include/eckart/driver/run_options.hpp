@@ -18,8 +18,7 @@ std::string name_of(Stage stage);     // "matrix"
 std::string program_of(Stage stage);  // "eckart-matrix"
 
 /// What to compute: the options of the main job as they were given, paths made absolute, so that they mean
-/// the same from another directory, on another node, and tomorrow. Values are checked by the programs that
-/// use them.
+/// the same from another directory, on another node, and tomorrow.
 struct RunOptions {
     std::vector<std::string> corpus;
     std::map<std::string, std::string> values;
@@ -28,14 +27,26 @@ struct RunOptions {
     std::vector<std::string> arguments_of(Stage stage) const;
     /// The value given, or `otherwise`.
     std::string get(const std::string& option, const std::string& otherwise) const;
+    /// All of it as a configuration file, the defaults in force included.
+    std::string configuration() const;
 };
 
-/// The options that say what to compute. `run`, `plan`, `submit`, `sweep`, `scaling` and their
-/// configuration files all take them from here.
+/// The options that say what to compute: all those of the programs of the stages, so that `run`, `plan`,
+/// `submit`, `sweep`, `scaling` and their configuration files take whatever a program takes.
 po::options_description run_options();
 po::positional_options_description corpus_positional();
-/// Throws `UsageError` when no corpus is named, or one that is not there.
+/// Throws `UsageError` when no corpus is named, or a program would not take an option; `Error` when a corpus
+/// is not there.
 RunOptions run_options_of(const Command& command);
+
+/// A run of a sweep, with a name made of what distinguishes it: "reviews-llama2-100000-order4".
+struct GridPoint {
+    std::string name;
+    RunOptions options;
+};
+/// Every combination of the corpora with the values of --tokenizer, --sample-contexts and --order that commas
+/// separate; the tokenizer `words` is none. Throws as `run_options_of` does.
+std::vector<GridPoint> grid_of(const Command& command);
 
 nlohmann::json to_json(const RunOptions& options);
 /// Throws `Error` naming `source` when it is not what `to_json` wrote.

@@ -22,9 +22,10 @@ struct Allocation {
     bool requeue = true;
 };
 
+/// All but the number of nodes, of which some commands take several.
 po::options_description allocation_options();
 /// Throws `UsageError` naming the option that makes no sense.
-Allocation allocation_of(const Command& command);
+Allocation allocation_of(const Command& command, int nodes);
 nlohmann::json to_json(const Allocation& allocation);
 Allocation allocation_from_json(const nlohmann::json& stored);
 
@@ -32,18 +33,24 @@ Allocation allocation_from_json(const nlohmann::json& stored);
 std::string filled(const std::string& text, const std::map<std::string, std::string>& values,
                    const std::string& source);
 
+/// The template slurm/NAME with `values` and what the allocation says.
+std::string filled_template(const std::string& name, const Allocation& allocation,
+                            std::map<std::string, std::string> values);
 /// The sbatch script of a stage, from the template slurm/stage.sbatch.
 std::string stage_script(const RunDirectory& directory, const RunOptions& options,
                          const Allocation& allocation, Stage stage);
 
-/// Hands a script to sbatch; `after`, when not empty, is the job that must succeed first. Returns the id.
-std::string sbatch(const std::filesystem::path& script, const std::string& after);
+/// Hands a script to sbatch, with a dependency ("afterok:12") unless it is empty. Returns the id.
+std::string sbatch(const std::filesystem::path& script, const std::string& dependency);
 /// The state of each job that SLURM still knows as waiting or running: id -> "PENDING", "RUNNING", ...
 /// Empty when there is no SLURM here.
 std::map<std::string, std::string> queued_jobs(const std::vector<std::string>& ids);
-/// The ids in a record, in the order of the stages.
+/// The ids in a record, in the order of the stages, each once.
 std::vector<std::string> job_ids(const RunRecord& record);
-/// Throws `Error` naming the jobs when SLURM still holds some for this run.
+/// Throws `Error` naming the jobs when SLURM still holds some for this run, other than this very job.
 void require_not_queued(const RunDirectory& directory);
+/// When a run ended with `code` because it was told to stop, or the job is being preempted: queues the SLURM
+/// job that this process is of again, and waits for SLURM to end it.
+void requeue_this_job_if_stopped(int code);
 
 }  // namespace eckart::driver

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace eckart::matrix {
@@ -20,6 +21,8 @@ class MatrixReader {
 public:
     /// Throws `Error` naming what is missing or damaged.
     explicit MatrixReader(std::filesystem::path directory);
+    /// A matrix that is not there yet, as a forecast has it: plans can be made for it, blocks not read.
+    explicit MatrixReader(Manifest forecast) : manifest_(std::move(forecast)) {}
 
     const std::filesystem::path& directory() const { return directory_; }
     const Manifest& manifest() const { return manifest_; }
