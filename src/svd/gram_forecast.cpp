@@ -12,7 +12,7 @@ namespace eckart::svd {
 
 namespace {
 
-/// Pairs that a rank adds to G in a second: bench/README.md.
+/// Pairs that a rank adds to G in a second, a cautious figure (bench-cross-product takes it).
 constexpr double pairs_a_second = 1e8;
 
 /// The pass over the blocks, from some of them.
