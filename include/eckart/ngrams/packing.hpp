@@ -68,15 +68,12 @@ public:
     }
 
     Packing(int order, std::int64_t vocabulary)
-        : order_(order),
+        : order_(checked(order, vocabulary)),
           token_bits_(token_bits_for(vocabulary)),
           key_bits_(word_bits<Word> + partition_bits - token_bits_),
           token_mask_(low_bits<Word>(token_bits_)),
           context_mask_(low_bits<Word>((order - 1) * token_bits_)),
-          bijection_(std::min(key_bits_, 64)) {
-        require(holds(order, vocabulary), "{}-grams of {} tokens do not fit in {} bits", order, vocabulary,
-                word_bits<Word> + partition_bits);
-    }
+          bijection_(std::min(key_bits_, 64)) {}
 
     int order() const { return order_; }
     int token_bits() const { return token_bits_; }
@@ -135,6 +132,13 @@ private:
         constexpr std::uint64_t odd = 0x9e3779b97f4a7c15ULL;
         if constexpr (word_bits<Word> == 192) return rest.limb(0) + odd * rest.limb(1);
         return static_cast<std::uint64_t>(rest);
+    }
+
+    /// Before any mask is made, for which the bits must be there.
+    static int checked(int order, std::int64_t vocabulary) {
+        require(holds(order, vocabulary), "{}-grams of {} tokens do not fit in {} bits", order, vocabulary,
+                word_bits<Word> + partition_bits);
+        return order;
     }
 
     int order_;
