@@ -138,7 +138,11 @@ std::int64_t Hdf5File::verified(std::int64_t code, const char* what, const std::
 Hdf5File Hdf5File::create(const std::filesystem::path& path) {
     const Guard guard(library_mutex());
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    // From version 1.10 on all of the file's own structures have checksums: HDF5 follows damaged ones otherwise,
+    // out of its buffers too.
+    const Hdf5Id access(H5Pcreate(H5P_FILE_ACCESS), close_list);
+    H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
+    const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get());
     require(id >= 0, "cannot create {}{}", path.string(), hdf5_cause());
     return {path, Hdf5Id(id, close_file)};
 }
@@ -198,6 +202,7 @@ Hdf5Id Hdf5File::create_dataset(const std::string& name, std::int64_t type,
         H5Pset_chunk(layout.get(), static_cast<int>(chunk.size()), chunk.data());
         H5Pset_shuffle(layout.get());
         H5Pset_deflate(layout.get(), static_cast<unsigned>(options.deflate_level));
+        H5Pset_fletcher32(layout.get());  // checked before the chunk is inflated
     }
     return {verified(H5Dcreate2(id_.get(), name.c_str(), type, space.get(), links.get(), layout.get(),
                                 H5P_DEFAULT),

@@ -29,13 +29,14 @@ class Randomized(ProgramTest):
         return self.path / "matrix"
 
     def test_killed_in_its_passes_and_taken_up_on_other_ranks(self):
-        matrix, out = self.matrix_of(5, 300, 300, 900), self.path / "spectrum.h5"
-        options = ["--method", "randomized", "--dimension", 40, "--passes", 40, "--block", 16, "--memory", "1GiB"]
+        matrix, out = self.matrix_of(6, 2500, 300, 3000), self.path / "spectrum.h5"
+        # Passes enough for seconds of work: each run is killed soon after the first pass it adds.
+        options = ["--method", "randomized", "--dimension", 40, "--passes", 250, "--block", 16, "--memory", "1GiB"]
         succeed("eckart-spectrum", matrix, "--out", self.path / "undisturbed.h5", *options)
         state, killed = self.path / "spectrum.h5.checkpoint/basis/state.h5", []
         for ranks in (1, 3, 2, 1, 4, 2):
             self.start_and_kill(["mpirun", "-n", ranks, BIN / "eckart-spectrum", matrix, "--out", out, *options], state,
-                                until=max(killed, default=0) + 5)
+                                until=max(killed, default=0) + 1)
             self.assertFalse(out.exists())
             with h5py.File(state) as file:
                 killed.append(int(file["counts"][0]))

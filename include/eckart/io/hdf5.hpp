@@ -40,7 +40,7 @@ private:
 };
 
 /// How a dataset lies in the file: contiguous, or in chunks compressed by HDF5's own shuffle and deflate
-/// filters (any reader has them).
+/// filters, with a checksum each (any reader has them).
 struct DatasetOptions {
     int deflate_level = 0;  ///< 0 is contiguous
     std::int64_t chunk_elements = std::int64_t{1} << 18;
