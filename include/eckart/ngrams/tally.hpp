@@ -56,9 +56,11 @@ public:
     }
     /// Adds words and extras as they lie in memory, the words ascending.
     void add(std::span<const std::byte> words, std::span<const std::byte> extras) {
-        const std::size_t before = extras_.size();
-        extras_.resize(before + extras.size() / sizeof(Extra<Word>));
-        std::memcpy(extras_.data() + before, extras.data(), extras.size());
+        if (!extras.empty()) {
+            const std::size_t before = extras_.size();
+            extras_.resize(before + extras.size() / sizeof(Extra<Word>));
+            std::memcpy(extras_.data() + before, extras.data(), extras.size());
+        }
         while (!words.empty()) {
             if (size_ == memory_.size()) combine();
             const std::size_t now = std::min(memory_.size() - size_, words.size() / sizeof(Word));
