@@ -6,8 +6,8 @@
 
 namespace {
 
-/// Prints what fails on any rank (those other than 0 have lost GoogleTest's own printer), and ends the program
-/// on a failure that leaves the test: the other ranks would wait for this one until the time limit.
+/// Prints what fails on any rank (those other than 0 have lost GoogleTest's own printer), and ends the
+/// program on a failure that leaves the test: the other ranks would wait for this one until the time limit.
 class FailurePrinter : public testing::EmptyTestEventListener {
     void OnTestPartResult(const testing::TestPartResult& result) override {
         if (!result.failed()) return;

@@ -32,7 +32,10 @@ po::options_description spectrum_options() {
         "of gram: two-stage (auto), or scalapack to hold it against")(
         "precision", po::value<std::string>()->default_value("double")->value_name("P"),
         "of gram: double, or single for half the memory and time")(
-        "no-checkpoint", po::bool_switch(), "keep no checkpoint beside the spectrum while it is computed")(
+        "unsquared", po::bool_switch(),
+        "a last pass over W itself, so that small values keep their digits; gram does it unasked where it is "
+        "cheap")("no-checkpoint", po::bool_switch(),
+                 "keep no checkpoint beside the spectrum while it is computed")(
         "vectors", po::value<std::int64_t>()->default_value(0)->value_name("K"),
         "keep the leading K right singular vectors")(
         "left-vectors", po::value<std::string>()->value_name("FILE"),
@@ -46,8 +49,7 @@ po::options_description spectrum_options() {
         "exactly so many passes over the matrix to build the basis; 0: until the tolerance is met")(
         "block", po::value<std::int64_t>()->default_value(0)->value_name("N"),
         "columns multiplied in a pass; 0: from the dimension")(
-        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start")(
-        "unsquared", po::bool_switch(), "a last pass over W itself: small values keep their digits");
+        "seed", po::value<std::uint64_t>()->default_value(1)->value_name("N"), "of the random start");
     return spectrum.add(randomized);
 }
 

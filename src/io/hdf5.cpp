@@ -138,8 +138,8 @@ std::int64_t Hdf5File::verified(std::int64_t code, const char* what, const std::
 Hdf5File Hdf5File::create(const std::filesystem::path& path) {
     const Guard guard(library_mutex());
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-    // From version 1.10 on all of the file's own structures have checksums: HDF5 follows damaged ones otherwise,
-    // out of its buffers too.
+    // From version 1.10 on all of the file's own structures have checksums: HDF5 follows damaged ones
+    // otherwise, out of its buffers too.
     const Hdf5Id access(H5Pcreate(H5P_FILE_ACCESS), close_list);
     H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110);
     const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get());

@@ -4,9 +4,11 @@
 #include "eckart/dense/tall_matrix.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
+#include "eckart/svd/coupled_columns.hpp"
 #include "eckart/svd/cross_product.hpp"
 #include "eckart/svd/gram_checkpoint.hpp"
 #include "eckart/svd/gram_solution.hpp"
+#include "eckart/svd/unsquared_values.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -101,7 +103,8 @@ public:
         progress_.note(describe(problem->components, reader_.column_count()));
         GramSolution<T> solution(comm_, problem->gram, options_.eigensolver, options_.vectors > 0, progress_);
         mpi::agree(comm_, [&] { check_identities(*problem, solution.values()); });
-        const std::vector<Value> values = sorted_values(*problem, solution.values());
+        std::vector<Value> values = sorted_values(*problem, solution.values());
+        if (options_.unsquared) refine(values);
         Spectrum spectrum = spectrum_of(values, problem->components);
         if (options_.vectors > 0) add_vectors(spectrum, values, problem->components, solution);
         return spectrum;
@@ -200,6 +203,28 @@ private:
         return all;
     }
 
+    /// Puts values found without squaring in the place of the components' eigenvalues, in their order.
+    void refine(std::vector<Value>& values) {
+        const CoupledColumns split = coupled_columns(comm_, reader_, options_.weight, progress_);
+        const std::vector<double> sigma = unsquared_values(comm_, reader_, split, options_.weight, progress_);
+        if (sigma.empty()) return;
+        unsquared_error_ = unsquared_error(sigma.front(), static_cast<std::int64_t>(sigma.size()));
+        auto next = sigma.begin();
+        mpi::agree(comm_, [&] {
+            for (Value& value : values) {
+                if (value.component == alone) continue;
+                require(next != sigma.end(), "a column is coupled, and alone too");
+                const double squared = *next * *next;
+                require(std::abs(squared - value.lambda) <= 2 * value.error,
+                        "the value {:.17g} is {:.17g} without squaring", value.lambda, squared);
+                value.lambda = squared;
+                value.error = (2 * *next + unsquared_error_) * unsquared_error_;
+                ++next;
+            }
+        });
+        std::sort(values.begin(), values.end());
+    }
+
     Spectrum spectrum_of(const std::vector<Value>& values, const Components& components) const {
         Spectrum spectrum;
         for (const Value& value : values) {
@@ -208,6 +233,7 @@ private:
             spectrum.lambda_upper.push_back(value.lambda + value.error);
             if (value.component != alone) spectrum.floor = std::max(spectrum.floor, std::sqrt(value.error));
         }
+        if (options_.unsquared) spectrum.floor = unsquared_error_;
         spectrum.method = "gram";
         spectrum.complete = true;
         spectrum.frobenius_squared = reader_.frobenius_squared(options_.weight);
@@ -218,6 +244,8 @@ private:
         spectrum.matrix_digest = reader_.manifest().digest.hex();
         spectrum.notes.push_back(describe(components, reader_.column_count()));
         spectrum.notes.push_back("eigenvalues by " + dense::name_of(options_.eigensolver));
+        if (options_.unsquared)
+            spectrum.notes.push_back("found again by a pass over W itself: the values were not squared");
         return spectrum;
     }
 
@@ -310,6 +338,7 @@ private:
     std::int64_t spare_memory_;
     Progress& progress_;
     GramCheckpoint<T> checkpoint_;
+    double unsquared_error_ = 0;  // of sigma
 };
 
 std::int64_t element_bytes(const GramOptions& options) {
@@ -322,6 +351,12 @@ std::int64_t most_coupled_columns(const matrix::MatrixReader& reader) {
     std::int64_t nonzeros = 0;
     for (const matrix::BlockEntry& block : reader.manifest().blocks) nonzeros += block.nonzeros;
     return std::min(reader.column_count(), nonzeros);
+}
+
+bool unsquared_is_cheap(const matrix::MatrixReader& reader) {
+    constexpr double few_flops = 2e10;
+    const auto n = static_cast<double>(most_coupled_columns(reader));
+    return n <= 1024 && 3 * static_cast<double>(reader.manifest().merged_rows) * n * n <= few_flops;
 }
 
 MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const GramOptions& options) {
@@ -338,6 +373,7 @@ MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const
         plan.add(fmt::format("{} vectors and the way back to them (first rank)", vectors),
                  dense::TwoStage<double>::vectors_bytes(n) + n * band * 16 +
                      (4 * n + reader.column_count()) * vectors * 8);
+    if (options.unsquared) plan.add("the pass over W itself", unsquared_bytes(reader, n));
     plan.add("row blocks in flight", 6 * reader.largest_block_bytes());
     plan.add("programs and libraries", std::int64_t{192} << 20);
     return plan;

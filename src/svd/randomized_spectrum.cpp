@@ -305,9 +305,7 @@ Bounded bounded_values(KrylovBasis& basis, SymmetricOperator& gram, const Random
 
 /// The leading values found again without squaring: sigma with an error of eps sigma_1.
 void refine(Bounded& values, const std::vector<double>& sigma, std::int64_t order, bool whole) {
-    const double error = 8 * std::numeric_limits<double>::epsilon() *
-                         std::sqrt(static_cast<double>(std::max<std::int64_t>(order, 16))) *
-                         (sigma.empty() ? 0 : sigma.front());
+    const double error = unsquared_error(sigma.empty() ? 0 : sigma.front(), order);
     values.floor = error;
     const bool all = whole && sigma.size() == values.theta.size();
     for (std::size_t i = 0; i < sigma.size(); ++i) {

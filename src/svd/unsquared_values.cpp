@@ -5,8 +5,9 @@
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 
+#include <algorithm>
 #include <cmath>
-#include <span>
+#include <limits>
 
 namespace eckart::svd {
 
@@ -21,21 +22,16 @@ std::vector<double> gather_rows(const SymmetricOperator& gram, const dense::Colu
     return mpi::all_gather_all<double>(gram.comm(), mine);
 }
 
-}  // namespace
-
-std::vector<double> unsquared_values(const SymmetricOperator& gram, const matrix::MatrixReader& reader,
-                                     const CoupledColumns& split, matrix::RowWeight weight,
-                                     const dense::Columns& v, Progress& progress) {
-    const mpi::Communicator& comm = gram.comm();
-    const std::vector<double> rows_of_v = gather_rows(gram, v);
-    const auto width = static_cast<std::size_t>(v.columns);
-    dense::RowQr factor(v.columns);
-    std::vector<double> row(width);
-    const auto add_to_row = [&](double scale, std::int64_t position) {
-        const double* const from = rows_of_v.data() + position * v.columns;
-        for (std::size_t j = 0; j < width; ++j) row[j] += scale * from[j];
-    };
-    progress.begin("the last pass, without squaring");
+/// The singular values of a matrix with a row for each of W's, one-hot ones included: `add(row, scale, i)`
+/// adds what `scale` in coupled column i stands for. The one-hot rows of columns [first, last) are this
+/// rank's.
+template <typename Add>
+std::vector<double> values_by_rows(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
+                                   const CoupledColumns& split, matrix::RowWeight weight, std::int64_t width,
+                                   std::int64_t first, std::int64_t last, Progress& progress, Add add) {
+    dense::RowQr factor(width);
+    std::vector<double> row(static_cast<std::size_t>(width));
+    progress.begin("a pass over W itself, without squaring");
     mpi::agree(comm, [&] {
         matrix::BlockStream stream(reader, reader.share(comm.rank(), comm.size()));
         while (const auto block = stream.next()) {
@@ -43,22 +39,53 @@ std::vector<double> unsquared_values(const SymmetricOperator& gram, const matrix
             for (std::int64_t r = 0; r < rows.rows(); ++r) {
                 std::fill(row.begin(), row.end(), 0.0);
                 for (std::int64_t e = rows.indptr[r]; e < rows.indptr[r + 1]; ++e)
-                    add_to_row(rows.values[e], rows.indices[e]);
+                    add(row, rows.values[e], rows.indices[e]);
                 factor.add(row);
             }
         }
         const std::vector<double> diagonal = reader.one_hot_diagonal(weight);
-        for (std::int64_t i = gram.first_row(); i < gram.first_row() + gram.local_rows(); ++i) {
+        for (std::int64_t i = first; i < last; ++i) {
             const double one_hot =
                 diagonal[static_cast<std::size_t>(split.coupled[static_cast<std::size_t>(i)])];
+            if (!(one_hot > 0)) continue;
             std::fill(row.begin(), row.end(), 0.0);
-            add_to_row(std::sqrt(one_hot), i);
-            if (one_hot > 0) factor.add(row);
+            add(row, std::sqrt(one_hot), i);
+            factor.add(row);
         }
     });
     std::vector<double> values = factor.singular_values(comm);
     progress.end();
     return values;
+}
+
+}  // namespace
+
+std::vector<double> unsquared_values(const SymmetricOperator& gram, const matrix::MatrixReader& reader,
+                                     const CoupledColumns& split, matrix::RowWeight weight,
+                                     const dense::Columns& v, Progress& progress) {
+    const std::vector<double> rows_of_v = gather_rows(gram, v);
+    const auto add = [&](std::vector<double>& row, double scale, std::int64_t i) {
+        const double* const from = rows_of_v.data() + i * v.columns;
+        for (std::size_t j = 0; j < row.size(); ++j) row[j] += scale * from[j];
+    };
+    return values_by_rows(gram.comm(), reader, split, weight, v.columns, gram.first_row(),
+                          gram.first_row() + gram.local_rows(), progress, add);
+}
+
+std::vector<double> unsquared_values(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
+                                     const CoupledColumns& split, matrix::RowWeight weight,
+                                     Progress& progress) {
+    const auto order = static_cast<std::int64_t>(split.coupled.size());
+    const auto add = [](std::vector<double>& row, double scale, std::int64_t i) {
+        row[static_cast<std::size_t>(i)] += scale;
+    };
+    return values_by_rows(comm, reader, split, weight, order, order * comm.rank() / comm.size(),
+                          order * (comm.rank() + 1) / comm.size(), progress, add);
+}
+
+double unsquared_error(double largest, std::int64_t order) {
+    return 8 * std::numeric_limits<double>::epsilon() *
+           std::sqrt(static_cast<double>(std::max<std::int64_t>(order, 16))) * largest;
 }
 
 std::int64_t unsquared_bytes(const matrix::MatrixReader& reader, std::int64_t columns) {

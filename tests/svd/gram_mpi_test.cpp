@@ -70,6 +70,32 @@ void expect_planted(std::int64_t columns, const Plant& plant, std::vector<double
     options.eigensolver = dense::Eigensolver::two_stage;
     options.precision = Precision::single_;
     expect_values(spectrum_of(world, reader, options), truth, 2e-5);
+    options.unsquared = true;
+    expect_values(spectrum_of(world, reader, options), truth, 1e-13);
+}
+
+TEST(GramSpectrumTest, SmallValuesKeepTheirDigitsUnsquared) {
+    const auto world = mpi::Communicator::world();
+    Planted planted(world, 40);
+    std::vector<double> truth;
+    for (std::int32_t c = 0; c < 40; c += 2) {  // rows p, q = (1 +- d, 1 -+ d) / 2: singular values 1 and d
+        const std::uint64_t n = std::uint64_t{1} << (10 + c / 2);
+        planted.row({c, c + 1}, {n + 1, n}, 1);
+        planted.row({c, c + 1}, {n, n + 1}, 1);
+        truth.push_back(1);
+        truth.push_back(1 / static_cast<double>(2 * n + 1));
+    }
+    std::sort(truth.rbegin(), truth.rend());
+    GramOptions options = gram_options();
+    options.unsquared = true;
+    const Spectrum spectrum = spectrum_of(world, planted.open(), options);
+    EXPECT_LT(spectrum.floor, 1e-13);
+    for (std::size_t i = 0; i < truth.size(); ++i) {
+        EXPECT_NEAR(std::sqrt(spectrum.lambda[i]), truth[i], 1e-14) << i;
+        EXPECT_LE(std::sqrt(spectrum.lambda_lower[i]), truth[i] + 1e-15) << i;
+        EXPECT_GE(std::sqrt(spectrum.lambda_upper[i]), truth[i] - 1e-15) << i;
+    }
+    world.barrier();
 }
 
 TEST(GramSpectrumTest, OfOneColumn) {

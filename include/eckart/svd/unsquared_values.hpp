@@ -19,6 +19,15 @@ std::vector<double> unsquared_values(const SymmetricOperator& gram, const matrix
                                      const CoupledColumns& split, matrix::RowWeight weight,
                                      const dense::Columns& v, Progress& progress);
 
+/// All singular values of W's coupled columns in the same way, with 1 for V. Collective.
+std::vector<double> unsquared_values(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
+                                     const CoupledColumns& split, matrix::RowWeight weight,
+                                     Progress& progress);
+
+/// The error of each of them: a few eps sigma_1 (Householder's QR is backward stable; Higham 2002, chapter
+/// 19).
+double unsquared_error(double largest, std::int64_t order);
+
 /// Bytes a rank holds for it, without its rows of V.
 std::int64_t unsquared_bytes(const matrix::MatrixReader& reader, std::int64_t columns);
 
