@@ -218,7 +218,7 @@ void counter(benchmark::State& state) {
 }
 
 /// The whole of eckart-matrix on a token file, with `memory` bytes a rank.
-void matrix_stage(benchmark::State& state, std::int64_t memory) {
+void matrix_stage(benchmark::State& state, std::int64_t records) {
     text::CorpusOptions reading;
     reading.order = order;
     reading.vocabulary = vocabulary;
@@ -232,7 +232,9 @@ void matrix_stage(benchmark::State& state, std::int64_t memory) {
         matrix::MatrixOptions options;
         options.directory = tokens().folder / "matrix";
         options.scratch = tokens().folder / "scratch";
-        options.memory_bytes = memory;
+        options.memory_bytes =
+            records == 0 ? std::int64_t{4} << 30
+                         : matrix::fixed_memory(corpus) + matrix::MemoryShares::for_records(records).total();
         fs::create_directories(options.directory);
         made = matrix::make_matrices(world(), corpus, options, {}, {}, progress).front();
     }
@@ -244,12 +246,12 @@ void matrix_stage(benchmark::State& state, std::int64_t memory) {
         state.counters[stage.at("name").get<std::string>()] = stage.at("seconds").get<double>();
 }
 void matrix_stage_in_memory(benchmark::State& state) {
-    matrix_stage(state, std::int64_t{4} << 30);
+    matrix_stage(state, 0);
 }
 /// The records may take a tenth of what they are.
 void matrix_stage_spilling(benchmark::State& state) {
     const std::int64_t records = tokens().size() * ngrams::PagePool<std::uint64_t>::record_bytes;
-    matrix_stage(state, matrix::memory_for(records / world().size() / 10, vocabulary));
+    matrix_stage(state, records / world().size() / 10);
 }
 
 BENCHMARK(bare_radix_sort)->Unit(benchmark::kMillisecond);

@@ -11,8 +11,8 @@
 #include "eckart/io/artefact.hpp"
 #include "eckart/io/directory_lock.hpp"
 #include "eckart/io/recipe.hpp"
+#include "eckart/matrix/forecast.hpp"
 #include "eckart/matrix/make_matrix.hpp"
-#include "eckart/matrix/size_forecast.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/text/corpus.hpp"
@@ -39,7 +39,7 @@ po::options_description options() {
                       "directory of the matrix")("dry-run", po::bool_switch(),
                                                  "count a sample, say what the whole will take, and stop")(
         "plan-ranks", po::value<int>()->value_name("N"), "ranks to plan for with --dry-run (default: these)")(
-        "json", po::bool_switch(), "with --dry-run: the sizes of the matrix to come, as JSON");
+        "json", po::bool_switch(), "with --dry-run: sizes and rates as JSON");
     po::options_description all;
     all.add(driver::corpus_options()).add(driver::counting_options()).add(own).add(driver::job_options());
     return all;
@@ -188,13 +188,11 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     corpus->prepare(world, progress);
     if (dry_run) {
         const int ranks = command->has("plan-ranks") ? command->get<int>("plan-ranks") : world.size();
-        if (command->flag("json")) {
-            const auto sizes = matrix::forecast_sizes(world, *corpus, *options, progress);
-            if (world.is_root()) std::cout << matrix::to_json(sizes).dump() << "\n";
-            return exit_success;
-        }
-        const auto plan = matrix::forecast(world, *corpus, *options, std::max(1, ranks), progress);
-        if (world.is_root()) std::cout << plan.describe() << "\n";
+        const matrix::Forecast plan = matrix::forecast(world, *corpus, *options, progress);
+        if (world.is_root())
+            std::cout << (command->flag("json") ? matrix::to_json(plan).dump()
+                                                : plan.describe(std::max(1, ranks), options->memory_bytes))
+                      << "\n";
         return exit_success;
     }
     const auto made = matrix::make_matrices(

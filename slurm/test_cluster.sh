@@ -16,7 +16,7 @@ set -euo pipefail
 die() { echo "test_cluster.sh: $*" >&2; exit 1; }
 skip() { echo "test_cluster.sh: skipped: $*" >&2; exit 77; }
 
-cores=2
+cores=4  # of each node, whatever this machine has
 memory=4000
 isolated=(unshare --fork --kill-child --pid --mount-proc --uts --ipc --mount)
 

@@ -3,7 +3,7 @@
 #include "eckart/base/error.hpp"
 #include "eckart/base/memory_plan.hpp"
 #include "eckart/driver/commands.hpp"
-#include "eckart/matrix/make_matrix.hpp"
+#include "eckart/matrix/forecast.hpp"
 #include "eckart/matrix/matrix_reader.hpp"
 #include "eckart/svd/gram_spectrum.hpp"
 #include "eckart/svd/randomized_spectrum.hpp"
@@ -107,25 +107,20 @@ SpectrumPlan spectrum_plan(const json& facts, const RunOptions& options, const R
     return few_wanted || !fits(gram) ? randomized_plan(reader, facts, options, with) : gram;
 }
 
-/// Records that do not fit in memory go to scratch, all of them.
-double spilled_bytes(const json& facts, const Resources& with) {
-    const double records = number(facts, "ngrams") * number(facts, "record_bytes");
-    const double room = number(facts, "least_memory_bytes") +
-                        0.75 * (static_cast<double>(with.memory) - number(facts, "least_memory_bytes"));
-    return records / with.ranks() > room ? records : 0;
-}
-
 /// Why a run does not fit; empty when it does.
 std::string misfit(const json& facts, const RunOptions& options, const Resources& with) {
-    const double memory = static_cast<double>(with.memory), least = number(facts, "least_memory_bytes");
-    if (least > memory)
+    const matrix::Forecast forecast = matrix::forecast_from(facts);
+    const double memory = static_cast<double>(with.memory),
+                 least = forecast.fixed_bytes + static_cast<double>(matrix::MemoryShares::of(0).total());
+    const bool counted = facts.at("counted").get<bool>();
+    if (!counted && least > memory)
         return fmt::format("counting needs {} a rank where {} are given", format_bytes(least),
                            format_bytes(memory));
     if (const SpectrumPlan spectrum = spectrum_plan(facts, options, with); !fits(spectrum))
         return fmt::format("the spectrum ({}) needs {} a rank where {} are given", spectrum.method,
                            format_bytes(static_cast<double>(spectrum.memory.total())), format_bytes(memory));
-    const double scratch = spilled_bytes(facts, with) / with.nodes;
-    if (with.scratch > 0 && scratch > static_cast<double>(with.scratch))
+    const double scratch = forecast.spilled_bytes(with.ranks(), with.memory) / with.nodes;
+    if (!counted && with.scratch > 0 && scratch > static_cast<double>(with.scratch))
         return fmt::format("counting needs {} of scratch on each node where {} are free",
                            format_bytes(scratch), format_bytes(static_cast<double>(with.scratch)));
     return "";
@@ -139,14 +134,15 @@ int least_nodes(const json& facts, const RunOptions& options, Resources with) {
 }
 
 StagePlan matrix_stage(const json& facts, const Resources& with) {
-    StagePlan stage{.name = "matrix", .memory = with.memory, .output = number(facts, "matrix_bytes")};
+    const matrix::Forecast forecast = matrix::forecast_from(facts);
+    StagePlan stage{.name = "matrix", .memory = with.memory, .output = forecast.matrix_bytes};
     if (facts.at("counted").get<bool>()) return stage;
-    const double records = number(facts, "ngrams") * number(facts, "record_bytes") / with.ranks();
+    const double held = forecast.held_bytes(with.ranks(), with.memory);
     stage.memory =
-        std::min(with.memory, static_cast<std::int64_t>(number(facts, "least_memory_bytes") + records));
-    stage.scratch = spilled_bytes(facts, with);
-    stage.seconds = number(facts, "tokens") / number(facts, "tokens_per_second") / with.ranks() +
-                    (2 * stage.scratch + stage.output) / with.ranks() / disk_bytes;
+        std::min(with.memory, static_cast<std::int64_t>(forecast.fixed_bytes) +
+                                  matrix::MemoryShares::for_records(static_cast<std::int64_t>(held)).total());
+    stage.scratch = forecast.spilled_bytes(with.ranks(), with.memory);
+    stage.seconds = forecast.seconds(with.ranks(), with.memory);
     return stage;
 }
 
@@ -161,19 +157,18 @@ StagePlan verify_stage(const json& facts, const Resources& with) {
 
 json facts_of(const matrix::Manifest& manifest) {
     constexpr double pairs_a_nonzero = 30;  // of real corpora
-    const auto nonzeros = static_cast<double>(manifest.merged_nonzeros);
-    return {{"counted", true},
-            {"tokens", manifest.tokens},
-            {"ngrams", manifest.ngrams},
-            {"contexts", manifest.contexts},
-            {"columns", manifest.columns},
-            {"merged_rows", manifest.merged_rows},
-            {"merged_nonzeros", nonzeros},
-            {"one_hot_rows", manifest.one_hot_rows},
-            {"pairs", pairs_a_nonzero * nonzeros},
-            {"matrix_bytes", manifest.statistics.value("written_bytes", 0.0)},
-            {"record_bytes", 0},
-            {"least_memory_bytes", 0}};
+    const auto number = [](std::int64_t count) { return static_cast<double>(count); };
+    matrix::Forecast counted;
+    counted.tokens = number(manifest.tokens), counted.ngrams = number(manifest.ngrams);
+    counted.contexts = number(manifest.contexts), counted.columns = number(manifest.columns);
+    counted.merged_rows = number(manifest.merged_rows);
+    counted.merged_nonzeros = number(manifest.merged_nonzeros);
+    counted.one_hot_rows = number(manifest.one_hot_rows);
+    counted.pairs = pairs_a_nonzero * counted.merged_nonzeros;
+    counted.matrix_bytes = manifest.statistics.value("written_bytes", 0.0);
+    json facts = to_json(counted);
+    facts["counted"] = true;
+    return facts;
 }
 
 std::string amount(const json& facts, const char* name) {
@@ -257,15 +252,15 @@ std::string RunPlan::describe() const {
         : least_nodes == 0 ? "does not fit on any number of nodes: " + misfit
                            : fmt::format("does not fit: {}; use {} nodes", misfit, least_nodes));
     if (!counted)
-        text += fmt::format("  assumed: counting at {} tokens/s a rank, as the sample; ",
-                            amount(facts, "tokens_per_second"));
-    else
-        text += "  assumed: ";
-    return text +
-           fmt::format(
-               "{} Gflop/s a core for the eigenvalues, {} M pairs/s a core for the cross product, {} MB/s "
-               "of disk a rank\n",
-               solver_flops / 1e9, pair_updates / 1e6, disk_bytes / 1e6);
+        text += fmt::format(
+            "  measured: {} tokens/s a rank read and exchanged, {} sorted, {} merged, {}/s of scratch\n",
+            amount(facts, "counting_rate"), amount(facts, "cutting_rate"), amount(facts, "merging_rate"),
+            format_bytes(number(facts, "disk_rate")));
+    return text + fmt::format(
+                      "  assumed: {} Gflop/s a core for the eigenvalues, {} M pairs/s a core for the cross "
+                      "product, {} MB/s "
+                      "of disk a rank\n",
+                      solver_flops / 1e9, pair_updates / 1e6, disk_bytes / 1e6);
 }
 
 json to_json(const RunPlan& plan) {

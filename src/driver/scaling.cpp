@@ -82,6 +82,7 @@ struct Study {
     std::string unit;  ///< "ranks" or "nodes"
     std::vector<int> numbers;
     bool weak;
+    int repeats;
     fs::path out;
     RunOptions options;
     Allocation allocation;
@@ -92,9 +93,11 @@ Study study_of(const Command& command) {
     Study study{.unit = nodes ? "nodes" : "ranks",
                 .numbers = numbers_of(command, nodes ? "nodes" : "ranks"),
                 .weak = command.flag("weak"),
+                .repeats = command.get<int>("repeats"),
                 .out = fs::absolute(command.get<std::string>("out")).lexically_normal(),
                 .options = run_options_of(command),
                 .allocation = allocation_of(command, 1)};
+    if (study.repeats < 1) throw UsageError("--repeats is at least 1, not {}", study.repeats);
     if (study.numbers.empty()) throw UsageError("--{} names no number", study.unit);
     return study;
 }
@@ -134,6 +137,13 @@ void run_under_slurm(const RunDirectory& directory, const RunOptions& options, A
     }
 }
 
+int run_point(const Study& study, const RunDirectory& directory, int number) {
+    const RunOptions options = options_of(study, number);
+    if (study.unit == "ranks") return run_under_mpirun(directory, options, number, study.allocation.threads);
+    run_under_slurm(directory, options, study.allocation, number);
+    return 0;
+}
+
 report::ScalingPoint point_of(const RunDirectory& directory, int number) {
     report::ScalingPoint point{.run = report::read_run(directory.path()), .units = number};
     const auto launch = point.run.manifest.provenance.value("launch", nlohmann::json::object());
@@ -162,7 +172,8 @@ po::options_description scaling_options() {
         "ranks", po::value<std::string>()->default_value("1,2")->value_name("N,..."),
         "numbers of ranks, under mpirun, each with a core for every thread as far as there are")(
         "nodes", po::value<std::string>()->value_name("N,..."), "numbers of nodes, as SLURM jobs, instead")(
-        "weak", po::bool_switch(),
+        "repeats", po::value<int>()->default_value(1)->value_name("N"),
+        "of every point, in turn; the times are medians")("weak", po::bool_switch(),
         "the corpus grows with the ranks or nodes: the largest number takes it all");
     po::options_description all = run_options();
     return all.add(own).add(allocation_options());
@@ -182,16 +193,15 @@ int scaling_command(int argc, char** argv) {
     }
     const Study study = study_of(command);
     std::vector<report::ScalingPoint> points;
-    for (const int number : study.numbers) {
-        const RunDirectory directory(study.out / fmt::format("{}-{}", study.unit, number));
-        const RunOptions options = options_of(study, number);
-        if (study.unit == "nodes")
-            run_under_slurm(directory, options, study.allocation, number);
-        else if (const int code = run_under_mpirun(directory, options, number, study.allocation.threads);
-                 code != 0)
-            return code;
-        points.push_back(point_of(directory, number));
-    }
+    for (int repeat = 1; repeat <= study.repeats; ++repeat)
+        for (const int number : study.numbers) {
+            const std::string name = fmt::format("{}-{}", study.unit, number);
+            const RunDirectory directory(study.out /
+                                         (repeat == 1 ? name : fmt::format("{}-repeat-{}", name, repeat)));
+            if (const int code = run_point(study, directory, number); code != 0) return code;
+            points.push_back(point_of(directory, number));
+        }
+    std::ranges::stable_sort(points, {}, &report::ScalingPoint::units);
     write_study(study, points);
     return exit_success;
 }

@@ -7,8 +7,6 @@
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/ngrams/corpus_counter.hpp"
-#include "eckart/ngrams/row_merger.hpp"
-#include "eckart/ngrams/spill_file.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -30,24 +28,23 @@ constexpr std::int64_t bytes_a_token = 17 + 24 + 4;
 /// With less, runs would be too short to be worth a spill.
 constexpr std::int64_t least_records = std::int64_t{48} << 20;
 
-struct Shares {
-    std::int64_t records = 0;
-    std::int64_t rows = 0;
-};
-
-/// How a rank's memory is dealt out. The records take most of it; when they are gone, the blocks take theirs.
-Shares plan_memory(const text::Corpus& corpus, const MatrixOptions& options) {
-    MemoryPlan plan(options.memory_bytes);
-    plan.add("program, libraries, readers", fixed_bytes);
+/// All but records and rows.
+MemoryPlan fixed_plan(const text::Corpus& corpus, std::int64_t cap) {
+    MemoryPlan plan(cap);
+    plan.add("programs, libraries, readers", fixed_bytes);
     plan.add("words with their tokens, decompression", corpus.reading_bytes());
     plan.add("one-hot rows and columns, by token", corpus.vocabulary_size() * bytes_a_token);
-    const std::int64_t left = plan.left();
-    const Shares shares{.records = std::max(left / 4 * 3, least_records),
-                        .rows = std::max(left / 4, least_records / 3)};
+    return plan;
+}
+
+MemoryShares plan_memory(const text::Corpus& corpus, const MatrixOptions& options, Progress& progress) {
+    MemoryPlan plan = fixed_plan(corpus, options.memory_bytes);
+    const MemoryShares shares = MemoryShares::of(plan.left());
     plan.add("records", shares.records);
     plan.add("rows", shares.rows);
     plan.require_fits(
         fmt::format("give at least --memory {}", format_bytes(static_cast<double>(plan.total()))));
+    progress.note("memory plan:\n" + plan.describe());
     return shares;
 }
 
@@ -136,8 +133,16 @@ std::string name_of(std::int64_t sample) {
 
 }  // namespace
 
-std::int64_t memory_for(std::int64_t records_bytes, std::int64_t vocabulary) {
-    return fixed_bytes + vocabulary * bytes_a_token + std::max(records_bytes, least_records) / 3 * 4;
+std::int64_t fixed_memory(const text::Corpus& corpus) {
+    return fixed_plan(corpus, 0).total();
+}
+
+MemoryShares MemoryShares::of(std::int64_t left) {
+    return for_records(left / 4 * 3);
+}
+MemoryShares MemoryShares::for_records(std::int64_t bytes) {
+    const std::int64_t records = std::max(bytes, least_records);
+    return {.records = records, .rows = records / 3};
 }
 
 fs::path matrix_directory(const MatrixOptions& options, std::int64_t sample) {
@@ -158,8 +163,8 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
                                     const MatrixOptions& options, const nlohmann::json& corpus_recipe,
                                     const nlohmann::json& provenance, Progress& progress) {
     const double start = progress.seconds();
-    Shares shares;
-    mpi::agree(comm, [&] { shares = plan_memory(corpus, options); });
+    MemoryShares shares;
+    mpi::agree(comm, [&] { shares = plan_memory(corpus, options, progress); });
     constexpr int spill_format = 2;  // what an older one left is not continued
     const nlohmann::json key = {{"corpus", corpus_recipe},
                                 {"order", options.order},
@@ -237,128 +242,6 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
     }
     checkpoints->clear();
     return made;
-}
-
-std::string MatrixForecast::describe() const {
-    const auto bytes = [](double number) { return format_bytes(number); };
-    const auto count = [](double number) { return format_count(number); };
-    std::string text = fmt::format(
-        "plan for {} ranks, scaled from {} tokens counted here and now:\n"
-        "  {} tokens, {} n-grams, at most {} contexts\n"
-        "  exchanged {}, spilled {} (scratch of a rank: {}), matrix at most {}\n",
-        ranks, count(sampled_tokens), count(tokens), count(ngrams), count(contexts), bytes(exchanged_bytes),
-        bytes(spilled_bytes), bytes(spilled_bytes / ranks), bytes(matrix_bytes));
-    for (const Step& step : steps)
-        text += fmt::format("  {:<34} {:>12}/s a rank {:>10}\n", step.name, step.rate,
-                            format_seconds(step.seconds));
-    return text + fmt::format("  {:<56} {:>10}", "together, at most", format_seconds(seconds()));
-}
-
-namespace {
-
-/// What the ranks measured on the beginning of the corpus.
-struct Sample {
-    double tokens = 0, ngrams = 0, bytes = 0, contexts = 0, nonzeros = 0, row_words = 0;  // of all ranks
-    double counting = 0, cutting = 0, merging = 0;  // seconds, of the slowest rank
-    double record_bytes = 0;
-    double disk_bytes_per_second = 0;  // of a rank, all writing at once
-};
-
-/// Bytes a second that a rank's scratch takes, synced, while all ranks write.
-double disk_rate(const mpi::Communicator& comm, const fs::path& directory, Progress& progress) {
-    constexpr std::int64_t bytes = std::int64_t{64} << 20, piece = std::int64_t{1} << 20;
-    comm.barrier();
-    const double start = progress.seconds();
-    mpi::agree(comm, [&] {
-        ngrams::SpillFile file(directory / "disk.spill");
-        const std::vector<std::byte> zeros(piece);
-        for (std::int64_t at = 0; at < bytes; at += piece) file.append(zeros);
-        file.sync();
-        file.remove();
-    });
-    return static_cast<double>(bytes) / mpi::all_max(comm, std::max(progress.seconds() - start, 1e-6));
-}
-
-Sample take_sample(const mpi::Communicator& comm, const text::Corpus& corpus, const MatrixOptions& options,
-                   const Shares& shares, Progress& progress) {
-    constexpr std::int64_t sample_tokens = std::int64_t{8} << 20;
-    ngrams::Checkpoints scratch(comm, options.directory / "checkpoint.json",
-                                options.scratch / fmt::format("plan-{:05}", comm.rank()), {});
-    const auto counter =
-        ngrams::NgramCounter::make(comm, {.order = options.order,
-                                          .vocabulary = corpus.vocabulary_size(),
-                                          .min_count = static_cast<std::uint64_t>(options.min_count),
-                                          .memory_bytes = shares.records,
-                                          .scratch = scratch.directory()});
-    double last = progress.seconds();
-    const auto lap = [&] {
-        const double now = progress.seconds();
-        return mpi::all_max(comm, now - std::exchange(last, now));
-    };
-    const text::ReadCounts mine = ngrams::count_beginning(
-        comm, corpus, *counter, std::min(sample_tokens, shares.records / counter->record_bytes() / 2));
-    counter->exchange();
-    Sample sample;
-    sample.counting = lap();
-    ngrams::RowBuckets buckets(row_bucket_bits(0), shares.rows, scratch.directory() / "rows.spill");
-    ngrams::RowCollector rows(corpus.vocabulary_size(), buckets);
-    counter->for_each_context(rows, ngrams::whole_corpus);
-    sample.cutting = lap();
-    std::vector<std::uint32_t> words;
-    for (std::int64_t bucket = 0; bucket < buckets.count(); ++bucket) buckets.take(bucket, words);
-    ngrams::RowMerger().merge(words, [&](const ngrams::RowView&) {});
-    sample.merging = lap();
-    std::int64_t contexts = rows.rows();
-    for (const std::int64_t one_hot : rows.one_hot_multiplicity()) contexts += one_hot;
-    std::int64_t sums[] = {mine.tokens, mine.expected_ngrams, mine.bytes,
-                           contexts,    rows.nonzeros(),      std::ssize(words)};
-    mpi::all_sum(comm, std::span<std::int64_t>(sums));
-    double* const numbers[] = {&sample.tokens,   &sample.ngrams,   &sample.bytes,
-                               &sample.contexts, &sample.nonzeros, &sample.row_words};
-    for (std::size_t i = 0; i < std::size(sums); ++i) *numbers[i] = static_cast<double>(sums[i]);
-    sample.record_bytes = static_cast<double>(counter->record_bytes());
-    sample.disk_bytes_per_second = disk_rate(comm, scratch.directory(), progress);
-    return sample;
-}
-
-}  // namespace
-
-MatrixForecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus,
-                        const MatrixOptions& options, int ranks, Progress& progress) {
-    constexpr double block_bytes_a_nonzero = 16;  // index, count, and a share of the row's pointer and sums
-    Shares shares;
-    mpi::agree(comm, [&] { shares = plan_memory(corpus, options); });
-    progress.begin("counting a sample");
-    const Sample sample = take_sample(comm, corpus, options, shares, progress);
-    progress.end();
-    const double scale = static_cast<double>(corpus.bytes()) / std::max(sample.bytes, 1.0);
-    MatrixForecast plan{.ranks = ranks,
-                        .sampled_tokens = sample.tokens,
-                        .tokens = sample.tokens * scale,
-                        .ngrams = sample.ngrams * scale,
-                        .contexts = sample.contexts * scale};
-    plan.exchanged_bytes = plan.ngrams * sample.record_bytes * (1.0 - 1.0 / ranks);
-    const double records = plan.ngrams * sample.record_bytes / ranks,
-                 row_bytes = sample.row_words * scale * sizeof(std::uint32_t);
-    const bool records_spill = records > static_cast<double>(shares.records),
-               rows_spill = row_bytes / ranks > static_cast<double>(shares.rows);
-    plan.spilled_bytes = (records_spill ? records * ranks : 0) + (rows_spill ? row_bytes : 0);
-    plan.matrix_bytes = sample.nonzeros * scale * block_bytes_a_nonzero;
-    // The ranks here did their shares of the sample at once: a rank of the plan has this many times more to
-    // do.
-    const double more = scale * comm.size() / ranks, share = sample.tokens / comm.size();
-    const auto add = [&](std::string name, double seconds, double times) {
-        if (seconds > 0)
-            plan.steps.push_back(
-                {std::move(name), format_count(share / seconds) + " tokens", times * more * seconds});
-    };
-    add("read, cut, exchange", sample.counting, 1);
-    add("sort, cut rows", sample.cutting, records_spill ? 2 : 1);  // what is spilled is sorted twice
-    add("merge rows", sample.merging, 1);
-    plan.steps.push_back(
-        {"disk: spills there and back, blocks", format_bytes(sample.disk_bytes_per_second),
-         (2 * plan.spilled_bytes + plan.matrix_bytes) / ranks / sample.disk_bytes_per_second});
-    return plan;
 }
 
 }  // namespace eckart::matrix

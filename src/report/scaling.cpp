@@ -31,15 +31,27 @@ double work_of(const Run& run, const std::string& stage) {
                                  : nonzeros * static_cast<double>(run.spectrum.size());
 }
 
+double median(std::vector<double> values) {
+    const auto middle = values.begin() + std::ssize(values) / 2;
+    std::nth_element(values.begin(), middle, values.end());
+    return values.size() % 2 == 1 ? *middle : (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
 /// The rows of one stage, or of all together when `stage` is empty: then the work counts as the same.
 void add_rows(std::vector<ScalingRow>& rows, std::span<const ScalingPoint> points, const std::string& stage) {
     const std::size_t first = rows.size();
-    for (const ScalingPoint& point : points) {
+    while (!points.empty()) {
+        const ScalingPoint& point = points.front();
+        std::vector<double> seconds;
+        for (const ScalingPoint& repeat : points)
+            if (repeat.units == point.units) seconds.push_back(seconds_of(repeat.run, stage));
+        points = points.subspan(seconds.size());
         ScalingRow row{.stage = stage.empty() ? "together" : stage,
                        .units = point.units,
                        .ranks = point.ranks,
                        .cores = point.cores,
-                       .seconds = seconds_of(point.run, stage),
+                       .repeats = static_cast<int>(seconds.size()),
+                       .seconds = median(seconds),
                        .work = stage.empty() ? 1 : work_of(point.run, stage)};
         const ScalingRow& base = rows.size() == first ? row : rows[first];
         row.speedup = (row.work / row.seconds) / (base.work / base.seconds);
@@ -63,10 +75,10 @@ std::vector<ScalingRow> scaling_rows(std::span<const ScalingPoint> points, bool 
 
 std::string scaling_csv(std::span<const ScalingRow> rows, const std::string& unit) {
     std::string text =
-        fmt::format("stage,{},ranks_started,cores,seconds,work,speedup,ideal,efficiency\n", unit);
+        fmt::format("stage,{},ranks_started,cores,repeats,seconds,work,speedup,ideal,efficiency\n", unit);
     for (const ScalingRow& row : rows)
-        text += fmt::format("{},{},{},{},{:.6g},{:.6g},{:.4g},{:.4g},{:.4g}\n", row.stage, row.units,
-                            row.ranks, row.cores, row.seconds, row.work, row.speedup,
+        text += fmt::format("{},{},{},{},{},{:.6g},{:.6g},{:.4g},{:.4g},{:.4g}\n", row.stage, row.units,
+                            row.ranks, row.cores, row.repeats, row.seconds, row.work, row.speedup,
                             row.speedup / row.efficiency, row.efficiency);
     return text;
 }
@@ -78,6 +90,7 @@ std::string scaling_text(std::span<const ScalingRow> rows, const std::string& un
         text += fmt::format("  {:<10} {:>6} {:>6} {:>10} {:>9} {:>7} {:>10.0f} %\n", row.stage, row.units,
                             row.cores, number(row.seconds), number(row.speedup),
                             number(row.speedup / row.efficiency), 100 * row.efficiency);
+    if (rows.front().repeats > 1) text += fmt::format("seconds are medians of {}\n", rows.front().repeats);
     for (const ScalingRow& row : rows)
         if (row.stage == rows.front().stage && row.ranks > row.cores)
             text +=

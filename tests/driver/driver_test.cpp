@@ -4,6 +4,7 @@
 #include "eckart/driver/run_directory.hpp"
 #include "eckart/driver/slurm.hpp"
 #include "eckart/driver/status.hpp"
+#include "eckart/matrix/forecast.hpp"
 #include "scratch_directory.hpp"
 
 #include <fstream>
@@ -90,11 +91,19 @@ TEST(Grid, MultipliesWhatCommasSeparate) {
 }
 
 nlohmann::json forecast_of(double ngrams, double columns) {
-    return {{"counted", false},        {"sampled_tokens", 4e6},      {"tokens_per_second", 5e6},
-            {"tokens", ngrams},        {"ngrams", ngrams},           {"contexts", ngrams / 2},
-            {"columns", columns},      {"merged_rows", ngrams / 20}, {"merged_nonzeros", ngrams / 5},
-            {"one_hot_rows", columns}, {"pairs", 10 * ngrams},       {"matrix_bytes", 3 * ngrams},
-            {"record_bytes", 12},      {"least_memory_bytes", 2e8}};
+    matrix::Forecast forecast;
+    forecast.tokens = forecast.ngrams = ngrams;
+    forecast.contexts = ngrams / 2;
+    forecast.columns = forecast.one_hot_rows = columns;
+    forecast.merged_rows = ngrams / 20, forecast.merged_nonzeros = ngrams / 5;
+    forecast.pairs = 10 * ngrams;
+    forecast.record_bytes = 12, forecast.matrix_bytes = 3 * ngrams;
+    forecast.fixed_bytes = 2e8;
+    forecast.counting_rate = forecast.cutting_rate = forecast.merging_rate = 1e7;
+    forecast.disk_rate = 1e9;
+    nlohmann::json facts = to_json(forecast);
+    facts["counted"] = false;
+    return facts;
 }
 
 TEST(Plan, RefusesWhatDoesNotFitAndNamesTheNodesThatDo) {
@@ -117,6 +126,15 @@ TEST(Plan, TakesTheLeadingValuesWhereAllDoNotFit) {
                 HasSubstr("randomized"));
     EXPECT_THAT(make_plan(forecast_of(1e9, 1000), parsed({"/dev/null"}), with).stages[1].name,
                 HasSubstr("gram"));
+}
+
+TEST(Plan, TakesTheTimeThatTheSampleTook) {
+    const nlohmann::json facts = forecast_of(1e9, 1000);
+    Resources with{.nodes = 1, .ranks_per_node = 4, .memory = std::int64_t{32} << 30};
+    // 1e9 tokens on 4 ranks, three steps of 1e7 tokens a second, 3e9 bytes written at 1e9 a rank
+    EXPECT_NEAR(make_plan(facts, parsed({"/dev/null"}), with).stages[0].seconds, 3 * 25 + 0.75, 1e-9);
+    with.memory = std::int64_t{1} << 30;  // records spill: sorted twice, written and read
+    EXPECT_NEAR(make_plan(facts, parsed({"/dev/null"}), with).stages[0].seconds, 4 * 25 + 6 + 0.75, 1e-9);
 }
 
 TEST(Plan, CountsScratchAgainstWhatANodeHas) {

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ["ECKART_BIN"])
 CLUSTER = ROOT / "slurm/test_cluster.sh"
 SITE = ROOT / "slurm/sites/one_machine.sh"
+STAGES = ("matrix", "spectrum", "verify")
 PATIENCE = 240  # seconds in which anything happens, on a machine however busy
 
 
@@ -90,9 +91,14 @@ class Slurm(unittest.TestCase):
         for corpus, directory in (cls.small, cls.reference), (cls.large, cls.large_reference):
             run(BIN / "eckart", "run", corpus, "--documents=lines", "--order=3", "--ranks=1", "--out", directory)
 
-        # Waits for SLURM's signal while other tests run.
-        site = cls.site("limited", '[ "$stage" != matrix ] || [ "${SLURM_RESTART_COUNT:-0}" != 0 ] || { sleep 150 & wait $!; }')
-        cls.limited = cls.submit("limited", "--time=2", "--grace=50", site=site)
+        # These wait for SLURM's signal while other tests run.
+        cls.limited = {stage: cls.limited_in(stage) for stage in STAGES}
+
+    @classmethod
+    def limited_in(cls, stage):
+        site = cls.site(f"limited-{stage}", f"""
+            [ "$stage" != {stage} ] || [ "${{SLURM_RESTART_COUNT:-0}}" != 0 ] || {{ sleep 150 & wait $!; }}""")
+        return cls.submit(f"limited-{stage}", "--time=2", "--grace=50", site=site)
 
     @classmethod
     def guard(cls):
@@ -181,7 +187,7 @@ class Slurm(unittest.TestCase):
     def test_02_print_only_shows_scripts_that_work_by_hand(self):
         shown = run(BIN / "eckart", "submit", self.small, "--documents=lines", "--order=3", "--out", self.top / "srun-1",
                     "--site", SITE, "--print-only").stdout
-        kept = [(self.top / "srun-1/slurm" / f"{stage}.sbatch").read_text() for stage in ("matrix", "spectrum", "verify")]
+        kept = [(self.top / "srun-1/slurm" / f"{stage}.sbatch").read_text() for stage in STAGES]
         self.assertEqual(shown, "".join(text + "\n" for text in kept))
         job = run("sbatch", "--parsable", self.top / "srun-1/slurm/verify.sbatch").stdout.strip()
         wait_for(lambda: job not in run("squeue", "-h", "-o", "%i").stdout.split(), "the script to end")
@@ -263,11 +269,13 @@ class Slurm(unittest.TestCase):
 
     def test_13_time_limit(self):
         """SLURM's own signal, up to a minute earlier than asked for, to a job that would not end by itself."""
-        self.wait_until_gone(self.limited)
-        ends = [event["code"] for event in self.events(self.limited) if event["event"] == "ended"]
-        self.assertEqual(ends[0], 75)
-        self.assertGreaterEqual(self.stage(self.limited, "matrix")["restarts"], 1)
-        self.check_same(self.limited, self.reference)
+        for stage, directory in self.limited.items():
+            self.wait_until_gone(directory)
+            ends = [event["code"] for event in self.events(directory)
+                    if event["event"] == "ended" and event["stage"] == stage]
+            self.assertEqual(ends[0], 75, stage)
+            self.assertGreaterEqual(self.stage(directory, stage)["restarts"], 1)
+            self.check_same(directory, self.reference)
 
     def test_14_preemption(self):
         """SLURM tells the ranks under srun, which save their work, and ends mpirun's helpers."""
@@ -277,7 +285,7 @@ class Slurm(unittest.TestCase):
             self.wait_until_started(directory)
             ranks = processes_of("eckart-matrix", f"--out={directory}/matrix")
             send(ranks, signal.SIGSTOP)  # so that they are still at it when they are preempted
-            run("sbatch", "--partition=urgent", "--nodes=4", "--ntasks-per-node=2", "--output=/dev/null", "--wrap=sleep 1")
+            run("sbatch", "--partition=urgent", "--nodes=4", "--ntasks-per-node=3", "--output=/dev/null", "--wrap=sleep 1")
             job = self.jobs(directory)["matrix"]
             told = re.compile("PreemptTime=2|Restarts=[1-9]")
             wait_for(lambda: told.search(run("scontrol", "show", "job", job).stdout), "the preemption")

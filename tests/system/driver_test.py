@@ -102,12 +102,13 @@ class Driver(ProgramTest):
 
     def test_strong_scaling(self):
         out = self.path / "scaling"
-        said = succeed("eckart", "scaling", *self.options, "--ranks=1,3", "--out", out).stdout
-        self.assertIn("2 points: one digest", said)
+        said = succeed("eckart", "scaling", *self.options, "--ranks=1,3", "--repeats=2", "--out", out).stdout
+        self.assertIn("4 points: one digest", said)
+        self.assertIn("medians of 2", said)
         rows = list(csv.DictReader((out / "scaling.csv").read_text().splitlines()))
         self.assertEqual([r["stage"] for r in rows[::2]], ["matrix", "spectrum", "verify", "together"])
         for row in rows:
-            self.assertEqual(float(row["ideal"]), int(row["ranks"]))
+            self.assertEqual((float(row["ideal"]), row["repeats"]), (int(row["ranks"]), "2"))
             self.assertLessEqual(int(row["cores"]), int(row["ranks"]))
             self.assertAlmostEqual(float(row["efficiency"]), float(row["speedup"]) / int(row["ranks"]), delta=1e-3)
         self.assertGreater((out / "scaling.svg").stat().st_size, 0)

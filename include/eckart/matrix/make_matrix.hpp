@@ -31,8 +31,20 @@ struct MatrixOptions {
 /// The directory of one of the matrices: the output itself when there is only one.
 std::filesystem::path matrix_directory(const MatrixOptions& options, std::int64_t sample);
 
-/// The cap of a rank at which records take so many bytes before they are spilled.
-std::int64_t memory_for(std::int64_t records_bytes, std::int64_t vocabulary);
+/// What a rank's memory holds besides records and rows: programs, readers, one-hot rows and columns by token.
+std::int64_t fixed_memory(const text::Corpus& corpus);
+/// How the rest of its memory is dealt out. Records take most of it; when they are gone, the blocks take
+/// theirs.
+struct MemoryShares {
+    std::int64_t records = 0;
+    std::int64_t rows = 0;
+
+    /// Never less than a spill is worth.
+    static MemoryShares of(std::int64_t left);
+    /// Those in which records take so many bytes before they are spilled.
+    static MemoryShares for_records(std::int64_t bytes);
+    std::int64_t total() const { return records + rows; }
+};
 
 /// What a matrix is made from: two runs with the same recipe make the same matrix. `corpus` is the corpus'
 /// recipe.
@@ -44,34 +56,5 @@ nlohmann::json matrix_recipe(const nlohmann::json& corpus, const MatrixOptions& 
 std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::Corpus& corpus,
                                     const MatrixOptions& options, const nlohmann::json& corpus_recipe,
                                     const nlohmann::json& provenance, Progress& progress);
-
-/// What making a matrix will take, scaled from a sample.
-struct MatrixForecast {
-    struct Step {
-        std::string name;
-        std::string rate;
-        double seconds;
-    };
-    int ranks = 0;
-    double sampled_tokens = 0;
-    double tokens = 0, ngrams = 0;
-    double contexts = 0;       ///< at most: they grow more slowly than the corpus
-    double spilled_bytes = 0;  ///< of all ranks
-    double exchanged_bytes = 0;
-    double matrix_bytes = 0;  ///< at most: rows merge more as the corpus grows
-    std::vector<Step> steps;
-
-    double seconds() const {
-        double sum = 0;
-        for (const Step& step : steps) sum += step.seconds;
-        return sum;
-    }
-    std::string describe() const;
-};
-
-/// Counts the beginning of the corpus with every rank, measures each step and the disk, and scales them to
-/// the whole corpus on `ranks` ranks with the same memory each. Collective.
-MatrixForecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus,
-                        const MatrixOptions& options, int ranks, Progress& progress);
 
 }  // namespace eckart::matrix

@@ -22,12 +22,13 @@ struct ScalingPoint {
 struct ScalingRow {
     std::string stage;
     int units = 1, ranks = 1, cores = 1;
-    double seconds = 0;
+    int repeats = 1;
+    double seconds = 0;  ///< the median of the repeats
     double work = 0;     ///< tokens; columns^3, or non-zeros times values; non-zeros
     double speedup = 1;  ///< in work done a second
     double efficiency = 1;
 };
-/// Stage by stage, and last the stages together by their seconds when `same_corpus`.
+/// `points` in ascending units; those of equal units are repeats of one another. Stage by stage, and last the stages together by their seconds when `same_corpus`.
 std::vector<ScalingRow> scaling_rows(std::span<const ScalingPoint> points, bool same_corpus);
 
 std::string scaling_csv(std::span<const ScalingRow> rows, const std::string& unit);
