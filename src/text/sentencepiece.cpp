@@ -132,10 +132,12 @@ Model parse_model(std::string_view bytes) {
 }
 
 /// True when the rules that `rules_of` reads from the pieces give what libsentencepiece gives: text is taken
-/// as it is, an unknown character becomes bytes, no piece has a meaning of its own, and every rule joins two
-/// pieces (libsentencepiece would also join characters that are none).
+/// as it is, an unknown character becomes bytes, no piece has a meaning of its own, every rule joins two pieces
+/// (libsentencepiece would also join characters that are none), and the sign for a space is a piece (its bytes
+/// would be used, not a space's).
 bool is_plain_bpe(const Model& model) {
     std::array<std::int64_t, 7> of_type{};
+    constexpr char32_t space_sign = U'\u2581';
     std::unordered_set<char32_t> known, used;
     for (const Piece& piece : model.pieces) {
         const std::string_view text = piece.text;
@@ -155,7 +157,7 @@ bool is_plain_bpe(const Model& model) {
     return model.is_bpe && model.byte_fallback && !model.whitespace_as_suffix && !model.charsmap &&
            !model.remove_extra_whitespaces && model.escape_whitespaces && count(PieceType::byte) == 256 &&
            count(PieceType::user_defined) == 0 && count(PieceType::unused) == 0 &&
-           known.size() == used.size();
+           known.size() == used.size() && known.contains(space_sign);
 }
 
 /// The byte of "<0x41>".
