@@ -22,7 +22,7 @@ using nlohmann::json;
 namespace {
 
 /// What the seconds rest on, each for one core: cautious figures of present machines, not of this one.
-constexpr double solver_flops = 20e9;      // reduction to a band and what follows, in double precision
+constexpr double solver_flops = 40e9;      // reduction to a band and what follows, in double precision
 constexpr double pair_updates = 100e6;     // of the cross product
 constexpr double panel_flops = 4e9;        // of a pass of the randomized method
 constexpr double randomized_passes = 40;   // more than its tolerance needs as a rule

@@ -173,7 +173,8 @@ po::options_description scaling_options() {
         "numbers of ranks, under mpirun, each with a core for every thread as far as there are")(
         "nodes", po::value<std::string>()->value_name("N,..."), "numbers of nodes, as SLURM jobs, instead")(
         "repeats", po::value<int>()->default_value(1)->value_name("N"),
-        "of every point, in turn; the times are medians")("weak", po::bool_switch(),
+        "of every point, in turn; the times are medians")(
+        "weak", po::bool_switch(),
         "the corpus grows with the ranks or nodes: the largest number takes it all");
     po::options_description all = run_options();
     return all.add(own).add(allocation_options());

@@ -132,9 +132,9 @@ Model parse_model(std::string_view bytes) {
 }
 
 /// True when the rules that `rules_of` reads from the pieces give what libsentencepiece gives: text is taken
-/// as it is, an unknown character becomes bytes, no piece has a meaning of its own, every rule joins two pieces
-/// (libsentencepiece would also join characters that are none), and the sign for a space is a piece (its bytes
-/// would be used, not a space's).
+/// as it is, an unknown character becomes bytes, no piece has a meaning of its own, every rule joins two
+/// pieces (libsentencepiece would also join characters that are none), and the sign for a space is a piece
+/// (its bytes would be used, not a space's).
 bool is_plain_bpe(const Model& model) {
     std::array<std::int64_t, 7> of_type{};
     constexpr char32_t space_sign = U'\u2581';

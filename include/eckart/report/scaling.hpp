@@ -28,7 +28,8 @@ struct ScalingRow {
     double speedup = 1;  ///< in work done a second
     double efficiency = 1;
 };
-/// `points` in ascending units; those of equal units are repeats of one another. Stage by stage, and last the stages together by their seconds when `same_corpus`.
+/// `points` in ascending units; those of equal units are repeats of one another. Stage by stage, and last the
+/// stages together by their seconds when `same_corpus`.
 std::vector<ScalingRow> scaling_rows(std::span<const ScalingPoint> points, bool same_corpus);
 
 std::string scaling_csv(std::span<const ScalingRow> rows, const std::string& unit);
