@@ -217,7 +217,7 @@ void counter(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * tokens().size());
 }
 
-/// The whole of eckart-matrix on a token file, with `memory` bytes a rank.
+/// The whole of eckart-matrix on a token file; a rank holds so many bytes of records before it spills.
 void matrix_stage(benchmark::State& state, std::int64_t records) {
     text::CorpusOptions reading;
     reading.order = order;
@@ -233,8 +233,7 @@ void matrix_stage(benchmark::State& state, std::int64_t records) {
         options.directory = tokens().folder / "matrix";
         options.scratch = tokens().folder / "scratch";
         options.memory_bytes =
-            records == 0 ? std::int64_t{4} << 30
-                         : matrix::fixed_memory(corpus) + matrix::MemoryShares::for_records(records).total();
+            matrix::fixed_memory(corpus) + matrix::MemoryShares::for_records(records).total();
         fs::create_directories(options.directory);
         made = matrix::make_matrices(world(), corpus, options, {}, {}, progress).front();
     }
@@ -246,7 +245,7 @@ void matrix_stage(benchmark::State& state, std::int64_t records) {
         state.counters[stage.at("name").get<std::string>()] = stage.at("seconds").get<double>();
 }
 void matrix_stage_in_memory(benchmark::State& state) {
-    matrix_stage(state, 0);
+    matrix_stage(state, std::int64_t{3} << 30);
 }
 /// The records may take a tenth of what they are.
 void matrix_stage_spilling(benchmark::State& state) {

@@ -170,8 +170,8 @@ int run(const mpi::Communicator& world, int argc, char** argv) {
     mpi::agree(world, [&] {
         gram = gram_options(*command, memory);
         reader.emplace(command->get<std::string>("matrix"));
-        gram.unsquared = command->flag("unsquared") ||
-                         (gram.precision == svd::Precision::double_ && svd::unsquared_is_cheap(*reader));
+        gram.unsquared = command->flag("unsquared") || (gram.precision == svd::Precision::double_ &&
+                                                        svd::unsquared_is_cheap(*reader, world.size(), gram));
         recipe = spectrum_recipe(*command, *reader);
         if (world.is_root() && !command->flag("dry-run")) complete = already_complete(out, recipe, progress);
     });

@@ -65,6 +65,7 @@ SpectrumPlan gram_plan(const matrix::MatrixReader& reader, const json& facts, co
     gram.precision = single ? svd::Precision::single_ : svd::Precision::double_;
     gram.memory = with.memory;
     gram.vectors = std::stoll(options.get("vectors", "0"));
+    gram.unsquared = !options.get("unsquared", "").empty();
     const double n = number(facts, "columns"), cores = with.cores();
     return {.method = single ? "gram, single precision" : "gram",
             .memory = svd::gram_memory_plan(reader, with.ranks(), gram),

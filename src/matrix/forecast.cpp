@@ -23,7 +23,6 @@ struct Sample {
     double merged_rows = 0, merged_nonzeros = 0, one_hot_rows = 0, pairs = 0;
     double record_bytes = 0, row_bytes = 0;
     double counting = 0, cutting = 0, merging = 0;
-    double disk_rate = 0;
 };
 
 struct Merged {
@@ -84,17 +83,15 @@ double disk_rate(const mpi::Communicator& comm, const std::filesystem::path& dir
 
 /// Counts about `tokens` tokens a rank from the beginning of its shards. Collective.
 Sample count_sample(const mpi::Communicator& comm, const text::Corpus& corpus, const MatrixOptions& options,
-                    std::int64_t tokens, Progress& progress) {
+                    std::int64_t tokens, const std::filesystem::path& scratch, Progress& progress) {
     constexpr int bucket_bits = 8;
     const MemoryShares shares = MemoryShares::of(options.memory_bytes / 4);
-    ngrams::Checkpoints scratch(comm, options.directory / "checkpoint.json",
-                                options.scratch / fmt::format("plan-{:05}", comm.rank()), {});
     const auto counter =
         ngrams::NgramCounter::make(comm, {.order = options.order,
                                           .vocabulary = corpus.vocabulary_size(),
                                           .min_count = static_cast<std::uint64_t>(options.min_count),
                                           .memory_bytes = shares.records,
-                                          .scratch = scratch.directory()});
+                                          .scratch = scratch});
     double last = progress.seconds();
     const auto lap = [&] {
         const double now = progress.seconds();
@@ -103,7 +100,7 @@ Sample count_sample(const mpi::Communicator& comm, const text::Corpus& corpus, c
     const text::ReadCounts read = ngrams::count_beginning(comm, corpus, *counter, tokens);
     counter->exchange();
     const double counting = lap();
-    ngrams::RowBuckets buckets(bucket_bits, shares.rows, scratch.directory() / "rows.spill");
+    ngrams::RowBuckets buckets(bucket_bits, shares.rows, scratch / "rows.spill");
     ngrams::RowCollector rows(corpus.vocabulary_size(), buckets);
     counter->for_each_context(rows, ngrams::whole_corpus);
     const double cutting = lap();
@@ -112,7 +109,6 @@ Sample count_sample(const mpi::Communicator& comm, const text::Corpus& corpus, c
     Sample sample = sums_of(comm, read, rows, merged);
     sample.record_bytes = static_cast<double>(counter->record_bytes());
     sample.counting = counting, sample.cutting = cutting, sample.merging = merging;
-    sample.disk_rate = disk_rate(comm, scratch.directory(), progress);
     return sample;
 }
 
@@ -212,9 +208,14 @@ Forecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus, con
                   Progress& progress) {
     constexpr std::int64_t sample_tokens = std::int64_t{4} << 20;
     constexpr double block_bytes_a_nonzero = 16;  // index, count, and a share of the row's pointer and sums
+    const ngrams::Checkpoints scratch(comm, options.directory / "checkpoint.json",
+                                      options.scratch / fmt::format("plan-{:05}", comm.rank()), {});
+    const auto count = [&](std::int64_t tokens) {
+        return count_sample(comm, corpus, options, tokens, scratch.directory(), progress);
+    };
     progress.begin("counting a sample");
-    const Sample quarter = count_sample(comm, corpus, options, sample_tokens / 4, progress);
-    const Sample sample = count_sample(comm, corpus, options, sample_tokens, progress);
+    const Sample quarter = count(sample_tokens / 4), sample = count(sample_tokens);
+    const double disk = disk_rate(comm, scratch.directory(), progress);
     progress.end();
 
     const double scale = std::max(1.0, static_cast<double>(corpus.bytes()) / std::max(sample.bytes, 1.0));
@@ -245,7 +246,7 @@ Forecast forecast(const mpi::Communicator& comm, const text::Corpus& corpus, con
     result.counting_rate = share / sample.counting;
     result.cutting_rate = share / sample.cutting;
     result.merging_rate = share / sample.merging;
-    result.disk_rate = sample.disk_rate;
+    result.disk_rate = disk;
     return result;
 }
 

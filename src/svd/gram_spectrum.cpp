@@ -60,6 +60,18 @@ std::string describe(const Components& components, std::int64_t columns) {
                               components.sizes.size() == 1 ? "" : "s", components.sizes.front());
 }
 
+/// What an iteration would find by a pass of its own.
+CoupledColumns coupled_columns(const Components& components) {
+    CoupledColumns split;
+    split.isolated_eigenvalues = components.isolated_eigenvalues;
+    for (std::size_t column = 0; column < components.number.size(); ++column) {
+        const bool isolated = components.number[column] < 0;
+        split.position.push_back(isolated ? -1 : static_cast<std::int32_t>(split.coupled.size()));
+        if (!isolated) split.coupled.push_back(static_cast<std::int32_t>(column));
+    }
+    return split;
+}
+
 /// An eigenvalue and where it comes from: number `index` of a component, or column `index` that is alone.
 struct Value {
     double lambda, error;
@@ -104,8 +116,8 @@ public:
         GramSolution<T> solution(comm_, problem->gram, options_.eigensolver, options_.vectors > 0, progress_);
         mpi::agree(comm_, [&] { check_identities(*problem, solution.values()); });
         std::vector<Value> values = sorted_values(*problem, solution.values());
-        if (options_.unsquared) refine(values);
-        Spectrum spectrum = spectrum_of(values, problem->components);
+        const double floor = options_.unsquared ? refine(values, problem->components) : squared_floor(values);
+        Spectrum spectrum = spectrum_of(values, floor, problem->components);
         if (options_.vectors > 0) add_vectors(spectrum, values, problem->components, solution);
         return spectrum;
     }
@@ -203,12 +215,20 @@ private:
         return all;
     }
 
+    static double squared_floor(const std::vector<Value>& values) {
+        double floor = 0;
+        for (const Value& value : values)
+            if (value.component != alone) floor = std::max(floor, std::sqrt(value.error));
+        return floor;
+    }
+
     /// Puts values found without squaring in the place of the components' eigenvalues, in their order.
-    void refine(std::vector<Value>& values) {
-        const CoupledColumns split = coupled_columns(comm_, reader_, options_.weight, progress_);
+    /// Returns their floor.
+    double refine(std::vector<Value>& values, const Components& components) {
+        const CoupledColumns split = coupled_columns(components);
         const std::vector<double> sigma = unsquared_values(comm_, reader_, split, options_.weight, progress_);
-        if (sigma.empty()) return;
-        unsquared_error_ = unsquared_error(sigma.front(), static_cast<std::int64_t>(sigma.size()));
+        if (sigma.empty()) return 0;
+        const double error = unsquared_error(sigma.front(), static_cast<std::int64_t>(sigma.size()));
         auto next = sigma.begin();
         mpi::agree(comm_, [&] {
             for (Value& value : values) {
@@ -218,22 +238,22 @@ private:
                 require(std::abs(squared - value.lambda) <= 2 * value.error,
                         "the value {:.17g} is {:.17g} without squaring", value.lambda, squared);
                 value.lambda = squared;
-                value.error = (2 * *next + unsquared_error_) * unsquared_error_;
+                value.error = (2 * *next + error) * error;
                 ++next;
             }
         });
         std::sort(values.begin(), values.end());
+        return error;
     }
 
-    Spectrum spectrum_of(const std::vector<Value>& values, const Components& components) const {
+    Spectrum spectrum_of(const std::vector<Value>& values, double floor, const Components& components) const {
         Spectrum spectrum;
         for (const Value& value : values) {
             spectrum.lambda.push_back(value.lambda);
             spectrum.lambda_lower.push_back(std::max(0.0, value.lambda - value.error));
             spectrum.lambda_upper.push_back(value.lambda + value.error);
-            if (value.component != alone) spectrum.floor = std::max(spectrum.floor, std::sqrt(value.error));
         }
-        if (options_.unsquared) spectrum.floor = unsquared_error_;
+        spectrum.floor = floor;
         spectrum.method = "gram";
         spectrum.complete = true;
         spectrum.frobenius_squared = reader_.frobenius_squared(options_.weight);
@@ -338,7 +358,6 @@ private:
     std::int64_t spare_memory_;
     Progress& progress_;
     GramCheckpoint<T> checkpoint_;
-    double unsquared_error_ = 0;  // of sigma
 };
 
 std::int64_t element_bytes(const GramOptions& options) {
@@ -353,10 +372,12 @@ std::int64_t most_coupled_columns(const matrix::MatrixReader& reader) {
     return std::min(reader.column_count(), nonzeros);
 }
 
-bool unsquared_is_cheap(const matrix::MatrixReader& reader) {
+bool unsquared_is_cheap(const matrix::MatrixReader& reader, int ranks, GramOptions options) {
     constexpr double few_flops = 2e10;
     const auto n = static_cast<double>(most_coupled_columns(reader));
-    return n <= 1024 && 3 * static_cast<double>(reader.manifest().merged_rows) * n * n <= few_flops;
+    options.unsquared = true;
+    return n <= 1024 && 3 * static_cast<double>(reader.manifest().merged_rows) * n * n <= few_flops &&
+           gram_memory_plan(reader, ranks, options).left() >= 0;
 }
 
 MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const GramOptions& options) {

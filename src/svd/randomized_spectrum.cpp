@@ -232,7 +232,9 @@ RunPlan plan_run(const matrix::MatrixReader& reader, int ranks, const Randomized
     plan.memory.add("programs and libraries", program_bytes);
     plan.memory.add(fmt::format("basis of at most {} columns", plan.sizes.capacity),
                     basis_bytes(reader, ranks, plan.sizes));
-    if (options.unsquared) plan.memory.add("the last pass", unsquared_bytes(reader, options.dimension));
+    if (options.unsquared)
+        plan.memory.add("the last pass", unsquared_bytes(reader, options.dimension) +
+                                             whole_panel_bytes(reader, options.dimension));
     if (options.vectors)
         plan.memory.add("right vectors (first rank)", options.dimension * reader.column_count() * 8);
     constexpr double slower = 2;  // a flop of the stream than one of a matrix product

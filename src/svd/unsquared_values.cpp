@@ -89,8 +89,11 @@ double unsquared_error(double largest, std::int64_t order) {
 }
 
 std::int64_t unsquared_bytes(const matrix::MatrixReader& reader, std::int64_t columns) {
-    return 2 * columns * reader.column_count() * static_cast<std::int64_t>(sizeof(double)) +
-           dense::RowQr::bytes(columns) + 5 * reader.largest_block_bytes();
+    return dense::RowQr::bytes(columns) + 5 * reader.largest_block_bytes();
+}
+
+std::int64_t whole_panel_bytes(const matrix::MatrixReader& reader, std::int64_t columns) {
+    return 2 * columns * reader.column_count() * static_cast<std::int64_t>(sizeof(double));
 }
 
 }  // namespace eckart::svd

@@ -137,7 +137,6 @@ Model parse_model(std::string_view bytes) {
 /// (its bytes would be used, not a space's).
 bool is_plain_bpe(const Model& model) {
     std::array<std::int64_t, 7> of_type{};
-    constexpr char32_t space_sign = U'\u2581';
     std::unordered_set<char32_t> known, used;
     for (const Piece& piece : model.pieces) {
         const std::string_view text = piece.text;
@@ -153,6 +152,8 @@ bool is_plain_bpe(const Model& model) {
         if (at == text.size()) known.insert(first);
         for (at = 0; at < text.size();) used.insert(next_code_point(text, at));
     }
+    std::size_t start = 0;
+    const char32_t space_sign = next_code_point(meta_space, start);
     const auto count = [&](PieceType type) { return of_type[static_cast<std::size_t>(type)]; };
     return model.is_bpe && model.byte_fallback && !model.whitespace_as_suffix && !model.charsmap &&
            !model.remove_extra_whitespaces && model.escape_whitespaces && count(PieceType::byte) == 256 &&

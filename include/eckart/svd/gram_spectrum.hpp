@@ -28,8 +28,9 @@ struct GramOptions {
 /// non-zeros (one-hot rows are none of them).
 std::int64_t most_coupled_columns(const matrix::MatrixReader& reader);
 
-/// Whether the pass over W itself (`GramOptions::unsquared`) takes seconds and little memory.
-bool unsquared_is_cheap(const matrix::MatrixReader& reader);
+/// Whether the pass over W itself (`GramOptions::unsquared`) takes seconds and fits in memory beside the
+/// rest.
+bool unsquared_is_cheap(const matrix::MatrixReader& reader, int ranks, GramOptions options);
 
 /// What a rank holds during `gram_spectrum`, in bytes by part.
 MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const GramOptions& options);

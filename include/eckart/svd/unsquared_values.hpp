@@ -28,7 +28,8 @@ std::vector<double> unsquared_values(const mpi::Communicator& comm, const matrix
 /// 19).
 double unsquared_error(double largest, std::int64_t order);
 
-/// Bytes a rank holds for it, without its rows of V.
+/// Bytes a rank holds for it; and for V, whole and on its way there, without its own rows.
 std::int64_t unsquared_bytes(const matrix::MatrixReader& reader, std::int64_t columns);
+std::int64_t whole_panel_bytes(const matrix::MatrixReader& reader, std::int64_t columns);
 
 }  // namespace eckart::svd
