@@ -207,7 +207,7 @@ int main(int argc, char** argv) {
         add("two_stage_single", two_stage<float>);
         add("lapack_two_stage", [](benchmark::State& state) { lapack(state, false); });
         add("lapack_dsyevd", [](benchmark::State& state) { lapack(state, true); });
-        add("scalapack_pdsyevr", scalapack);
+        add("scalapack_pdsyev", scalapack);
 #ifdef ECKART_BENCH_ELPA
         add("elpa", elpa);
 #endif

@@ -5,6 +5,7 @@
 #include "eckart/driver/commands.hpp"
 #include "eckart/matrix/forecast.hpp"
 #include "eckart/matrix/matrix_reader.hpp"
+#include "eckart/svd/cross_product.hpp"
 #include "eckart/svd/gram_spectrum.hpp"
 #include "eckart/svd/randomized_spectrum.hpp"
 
@@ -23,7 +24,6 @@ namespace {
 
 /// What the seconds rest on, each for one core: cautious figures of present machines, not of this one.
 constexpr double solver_flops = 40e9;      // reduction to a band and what follows, in double precision
-constexpr double pair_updates = 100e6;     // of the cross product
 constexpr double panel_flops = 4e9;        // of a pass of the randomized method
 constexpr double randomized_passes = 40;   // more than its tolerance needs as a rule
 constexpr double counted_nonzeros = 50e6;  // of verification
@@ -70,7 +70,7 @@ SpectrumPlan gram_plan(const matrix::MatrixReader& reader, const json& facts, co
     return {.method = single ? "gram, single precision" : "gram",
             .memory = svd::gram_memory_plan(reader, with.ranks(), gram),
             .seconds = 4.0 / 3.0 * n * n * n / (solver_flops * (single ? 2 : 1) * cores) +
-                       number(facts, "pairs") / 2 / (pair_updates * cores),
+                       number(facts, "pairs") / 2 / (svd::pairs_a_second * cores),
             .values = n,
             .kept_bytes = options.get("no-checkpoint", "").empty() ? n * n / 2 * (single ? 4 : 8) : 0};
 }
@@ -261,7 +261,7 @@ std::string RunPlan::describe() const {
                       "  assumed: {} Gflop/s a core for the eigenvalues, {} M pairs/s a core for the cross "
                       "product, {} MB/s "
                       "of disk a rank\n",
-                      solver_flops / 1e9, pair_updates / 1e6, disk_bytes / 1e6);
+                      solver_flops / 1e9, svd::pairs_a_second / 1e6, disk_bytes / 1e6);
 }
 
 json to_json(const RunPlan& plan) {

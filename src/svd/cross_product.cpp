@@ -2,246 +2,158 @@
 
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
+#include "eckart/svd/column_updates.hpp"
+#include "eckart/svd/row_router.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <limits>
 
 namespace eckart::svd {
 
 using matrix::CsrBlock;
 
-RowBlocks::RowBlocks(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
-                     std::int64_t keep_bytes)
-    : comm_(comm), reader_(reader) {
-    for (std::int64_t number = comm.rank(); number < reader.block_count(); number += comm.size())
-        own_.push_back(number);
-    const auto share = static_cast<std::int64_t>(own_.size()) * reader.largest_block_bytes();
-    keep_ = mpi::all_max(comm, share) <= keep_bytes;
-}
-
-std::int64_t RowBlocks::nonzeros() const {
-    std::int64_t sum = 0;
-    for (const matrix::BlockEntry& block : reader_.manifest().blocks) sum += block.nonzeros;
-    return sum;
-}
-
-void RowBlocks::for_each_own(const std::function<void(const CsrBlock&)>& action) {
-    matrix::BlockStream stream(reader_, own_);
-    while (auto block = stream.next()) {
-        action(*block);
-        if (keep_) blocks_.push_back(std::move(*block));
-    }
-}
-
-void RowBlocks::for_each(const std::function<void(const CsrBlock&)>& action) {
-    const bool here = keep_ && blocks_.size() == own_.size();
-    matrix::BlockStream stream(reader_, here ? std::vector<std::int64_t>{} : own_);
-    std::size_t next = 0;
-    for (std::int64_t number = 0; number < reader_.block_count(); ++number) {
-        const int owner = static_cast<int>(number % comm_.size());
-        CsrBlock block;
-        mpi::agree(comm_, [&] {
-            if (comm_.rank() == owner) block = here ? std::move(blocks_[next++]) : *stream.next();
-        });
-        if (comm_.size() > 1) {
-            block.columns = reader_.column_count();
-            block.indptr = mpi::broadcast(comm_, std::move(block.indptr), owner);
-            block.indices = mpi::broadcast(comm_, std::move(block.indices), owner);
-            block.data = mpi::broadcast(comm_, std::move(block.data), owner);
-            block.multiplicity = mpi::broadcast(comm_, std::move(block.multiplicity), owner);
-            block.weight = mpi::broadcast(comm_, std::move(block.weight), owner);
-        }
-        action(block);
-    }
-    blocks_.clear();
-}
-
 namespace {
 
-/// Disjoint sets of columns, each named by its least (union by least, paths halved).
-class DisjointSets {
-public:
-    explicit DisjointSets(std::size_t size) : parent_(size) { std::iota(parent_.begin(), parent_.end(), 0); }
+constexpr std::int64_t batch_entries = std::int64_t{1} << 20;  ///< that it gathers before it adds them
 
-    std::int32_t find(std::int32_t item) {
-        while (parent(item) != item) item = parent(item) = parent(parent(item));
-        return item;
+/// Rows from here on are long. A row of a large component that is this long is cheaper as part of a dense
+/// product, which adds n^2 / 2 pairs some 150 times as fast.
+std::int32_t long_row(std::int64_t order) {
+    constexpr std::int64_t share = 8, shortest = 256;
+    return order <= local_order ? std::numeric_limits<std::int32_t>::max()
+                                : narrow<std::int32_t>(std::max(shortest, order / share));
+}
+
+/// The columns of G in one order, component after component.
+struct Places {
+    std::vector<std::int32_t> of_column;  ///< -1 of a column that is alone
+    std::vector<std::int64_t> first;      ///< of each component; and the number of all
+
+    explicit Places(const Components& components) : of_column(components.position), first{0} {
+        for (const std::int64_t size : components.sizes) first.push_back(first.back() + size);
+        for (std::size_t c = 0; c < of_column.size(); ++c)
+            of_column[c] = components.number[c] < 0
+                               ? -1
+                               : narrow<std::int32_t>(first[static_cast<std::size_t>(components.number[c])] +
+                                                      components.position[c]);
     }
-    void join(std::int32_t a, std::int32_t b) {
-        a = find(a), b = find(b);
-        parent(std::max(a, b)) = std::min(a, b);
-    }
-    /// Joins what any rank has joined. Collective.
-    void merge(const mpi::Communicator& comm) {
-        const auto all = mpi::all_gather_all<std::int32_t>(comm, parent_);
-        for (std::size_t i = 0; i < all.size(); ++i)
-            join(static_cast<std::int32_t>(i % parent_.size()), all[i]);
+    std::size_t count() const { return static_cast<std::size_t>(first.back()); }
+};
+
+/// Where the columns of G lie, by place.
+template <typename T>
+struct ColumnTable {
+    std::vector<std::int32_t> owner, long_row;
+    std::vector<T*> diagonal;  ///< the diagonal element, null on other ranks
+
+    ColumnTable(const mpi::Communicator& comm, CrossProduct<T>& gram, const Places& places) {
+        owner.reserve(places.count()), long_row.reserve(places.count()), diagonal.reserve(places.count());
+        for (auto& large : gram.large)
+            for (std::int64_t j = 0; j < large.size(); ++j) {
+                const std::int64_t block = large.block_of(j);
+                add(large.owner(block), svd::long_row(large.size()),
+                    large.is_mine(block) ? large.at(j, j) : nullptr);
+            }
+        for (std::size_t s = 0; s < gram.small.size(); ++s)
+            for (std::int64_t j = 0; j < gram.small[s].size; ++j)
+                add(small_owner(s, comm.size()), svd::long_row(gram.small[s].size),
+                    gram.small[s].values.empty()
+                        ? nullptr
+                        : gram.small[s].values.data() + j * (gram.small[s].size + 1));
     }
 
 private:
-    std::int32_t& parent(std::int32_t item) { return parent_[static_cast<std::size_t>(item)]; }
-    std::vector<std::int32_t> parent_;
+    void add(int rank, std::int32_t length, T* element) {
+        owner.push_back(rank), long_row.push_back(length), diagonal.push_back(element);
+    }
 };
 
-Components number_components(DisjointSets& sets, std::size_t columns, const std::vector<double>& diagonal) {
-    std::vector<std::int64_t> size(columns);
-    for (std::size_t c = 0; c < columns; ++c)
-        ++size[static_cast<std::size_t>(sets.find(static_cast<std::int32_t>(c)))];
-    std::vector<std::int32_t> roots;
-    for (std::size_t c = 0; c < columns; ++c)
-        if (size[c] > 1) roots.push_back(static_cast<std::int32_t>(c));
-    std::stable_sort(roots.begin(), roots.end(), [&](std::int32_t a, std::int32_t b) {
-        return size[static_cast<std::size_t>(a)] > size[static_cast<std::size_t>(b)];
-    });
-    std::vector<std::int32_t> number_of_root(columns, -1);
-    Components result;
-    for (std::size_t i = 0; i < roots.size(); ++i) {
-        number_of_root[static_cast<std::size_t>(roots[i])] = static_cast<std::int32_t>(i);
-        result.sizes.push_back(size[static_cast<std::size_t>(roots[i])]);
-    }
-    std::vector<std::int32_t> taken(roots.size());
-    result.number.resize(columns), result.position.resize(columns);
-    for (std::size_t c = 0; c < columns; ++c) {
-        const std::int32_t number =
-            number_of_root[static_cast<std::size_t>(sets.find(static_cast<std::int32_t>(c)))];
-        result.number[c] = number;
-        if (number < 0)
-            result.isolated_eigenvalues.push_back(diagonal[c]);
-        else
-            result.position[c] = taken[static_cast<std::size_t>(number)]++;
-    }
-    return result;
-}
-
-/// The rows of a block as they enter G: positions in their component, probabilities, factors.
+/// Adds what other ranks and this one have sent.
 template <typename T>
-struct Rows {
-    std::vector<std::int32_t> position;
-    std::vector<T> probability;
-
-    Rows(const CsrBlock& block, const Components& components)
-        : position(block.indices.size()), probability(block.indices.size()) {
-        for (std::int64_t row = 0; row < block.rows(); ++row) {
-            double total = 0;
-            for (const std::uint64_t count : block.row_data(row)) total += static_cast<double>(count);
-            for (std::int64_t e = block.indptr[row]; e < block.indptr[row + 1]; ++e) {
-                position[e] = components.position[static_cast<std::size_t>(block.indices[e])];
-                probability[e] = static_cast<T>(static_cast<double>(block.data[e]) / total);
-            }
-        }
-    }
-};
-
-/// The entries [begin, end) of a row that lie in one block of columns; they meet all entries from their own
-/// to the row's end.
-struct Segment {
-    std::int64_t begin, end, row_end;
-    double factor;
-};
-
-/// Adds rows to one large component. Short rows are cut by blocks of columns first, so that the scattered
-/// additions of a whole row block fall into one block of columns after the other and find it in cache.
-template <typename T>
-class Accumulator {
+class RowAdder {
 public:
-    explicit Accumulator(dense::SymmetricColumns<T>& gram)
-        : gram_(gram), segments_(static_cast<std::size_t>(gram.block_count())) {}
+    RowAdder(CrossProduct<T>& gram, const Places& places, ColumnTable<T> table, std::int64_t entries)
+        : gram_(gram),
+          first_(places.first),
+          long_row_(std::move(table.long_row)),
+          long_rows_(gram.large.size()),
+          updates_(std::move(table.diagonal), entries) {}
 
-    void add(const Rows<T>& rows, std::int64_t begin, std::int64_t end, double factor) {
-        if (end - begin >= std::max<std::int64_t>(shortest_long_row, gram_.size() / long_share))
-            return add_long(rows, begin, end, factor);
-        for (std::int64_t e = begin; e < end;) {
-            const std::int64_t block = gram_.block_of(rows.position[e]), limit = gram_.first(block + 1);
-            std::int64_t last = e;
-            while (last < end && rows.position[last] < limit) ++last;
-            if (gram_.is_mine(block))
-                segments_[static_cast<std::size_t>(block)].push_back({e, last, end, factor});
-            e = last;
-        }
-    }
-    /// Carries out what was added from these rows.
-    void flush(const Rows<T>& rows) {
-        for (std::int64_t block = 0; block < gram_.block_count(); ++block) {
-            auto& segments = segments_[static_cast<std::size_t>(block)];
-            for (const Segment& segment : segments) scatter(rows, block, segment);
-            segments.clear();
+    /// Collective, so that no rank waits for others that add what they have gathered.
+    void add(const mpi::Communicator& comm, std::span<const RowEntry<T>> rows) {
+        if (mpi::any(comm, updates_.room() < static_cast<std::int64_t>(rows.size()))) updates_.flush();
+        for (std::size_t begin = 0; begin < rows.size();) {
+            std::size_t end = begin;
+            while (!rows[end++].ends_row()) {
+            }
+            const std::span<const RowEntry<T>> row = rows.subspan(begin, end - begin);
+            if (static_cast<std::int64_t>(row.size()) >=
+                long_row_[static_cast<std::size_t>(row.front().column())])
+                add_long(row);
+            else
+                updates_.add(row);
+            begin = end;
         }
     }
     void finish() {
-        if (panel_columns_ > 0) dense::add_products(gram_, panel_, panel_columns_);
-        panel_.clear();
-        panel_columns_ = 0;
+        // A few long rows are not worth a pass over all of G.
+        for (LongRows& rows : long_rows_) {
+            if (rows.ends.size() >= worth_a_pass) multiply(rows);
+            for (std::size_t r = 0; r < rows.ends.size(); ++r) updates_.add(rows.row(r));
+            rows = {};
+        }
+        updates_.flush();
     }
 
 private:
-    static constexpr std::int64_t long_share = 12, shortest_long_row = 256, panel_width = 64;
+    static constexpr std::size_t panel_width = 64, worth_a_pass = 24;
+    struct LongRows {
+        std::vector<RowEntry<T>> entries;
+        std::vector<std::size_t> ends;
 
-    void scatter(const Rows<T>& rows, std::int64_t block, const Segment& segment) {
-        const std::int32_t* position = rows.position.data();
-        const T* probability = rows.probability.data();
-        T* origin = gram_.storage(block).data() - gram_.first(block);
-        for (std::int64_t e = segment.begin; e < segment.end; ++e) {
-            T* column = origin + (position[e] - gram_.first(block)) * gram_.rows(block);
-            const T scaled = static_cast<T>(segment.factor * static_cast<double>(probability[e]));
-            for (std::int64_t i = e; i < segment.row_end; ++i) column[position[i]] += scaled * probability[i];
+        std::span<const RowEntry<T>> row(std::size_t number) const {
+            const std::size_t begin = number == 0 ? 0 : ends[number - 1];
+            return std::span(entries).subspan(begin, ends[number] - begin);
         }
+    };
+
+    std::size_t component_of(std::span<const RowEntry<T>> row) const {
+        return static_cast<std::size_t>(std::upper_bound(first_.begin(), first_.end(), row.front().column()) -
+                                        first_.begin() - 1);
     }
-    void add_long(const Rows<T>& rows, std::int64_t begin, std::int64_t end, double factor) {
-        const std::int64_t n = gram_.padded_size();
-        if (panel_.empty()) panel_.resize(static_cast<std::size_t>(n * panel_width));
-        const T root = static_cast<T>(std::sqrt(factor));
-        for (std::int64_t e = begin; e < end; ++e)
-            panel_[static_cast<std::size_t>(panel_columns_ * n + rows.position[e])] =
-                root * rows.probability[e];
-        if (++panel_columns_ == panel_width) finish();
+    void add_long(std::span<const RowEntry<T>> row) {
+        LongRows& rows = long_rows_[component_of(row)];
+        rows.entries.insert(rows.entries.end(), row.begin(), row.end());
+        rows.ends.push_back(rows.entries.size());
+        if (rows.ends.size() == panel_width) multiply(rows);
+    }
+    void multiply(LongRows& rows) {
+        const std::size_t c = component_of(rows.entries), width = rows.ends.size();
+        dense::SymmetricColumns<T>& large = gram_.large[c];
+        const auto n = static_cast<std::size_t>(large.padded_size());
+        std::vector<T> panel(n * width);
+        for (std::size_t r = 0; r < width; ++r)
+            for (const RowEntry<T>& entry : rows.row(r))
+                panel[r * n + static_cast<std::size_t>(entry.column() - first_[c])] = entry.value;
+        dense::add_products(large, panel, static_cast<std::int64_t>(width));
+        rows = {};
     }
 
-    dense::SymmetricColumns<T>& gram_;
-    std::vector<std::vector<Segment>> segments_;
-    std::vector<T> panel_;  // long rows, each times the root of its factor, side by side
-    std::int64_t panel_columns_ = 0;
+    CrossProduct<T>& gram_;
+    std::vector<std::int64_t> first_;
+    std::vector<std::int32_t> long_row_;
+    std::vector<LongRows> long_rows_;  // of each large component
+    ColumnUpdates<T> updates_;
 };
 
 template <typename T>
-void add_local(LocalComponent& gram, const Rows<T>& rows, std::int64_t begin, std::int64_t end,
-               double factor) {
-    for (std::int64_t j = begin; j < end; ++j)
-        for (std::int64_t i = j; i < end; ++i)
-            gram.values[static_cast<std::size_t>(rows.position[j] * gram.size + rows.position[i])] +=
-                factor * static_cast<double>(rows.probability[j]) * static_cast<double>(rows.probability[i]);
-}
-
-template <typename T>
-void add_block(CrossProduct<T>& gram, std::vector<Accumulator<T>>& accumulators, const CsrBlock& block,
-               const Components& components, const matrix::MatrixReader& reader, matrix::RowWeight weight) {
-    const Rows<T> rows(block, components);
-    for (std::int64_t row = 0; row < block.rows(); ++row) {
-        const std::int64_t begin = block.indptr[row], end = block.indptr[row + 1];
-        const auto number =
-            static_cast<std::size_t>(components.number[static_cast<std::size_t>(block.indices[begin])]);
-        const double factor = reader.row_factor(block, row, weight);
-        if (number < accumulators.size())
-            accumulators[number].add(rows, begin, end, factor);
-        else if (LocalComponent& local = gram.small[number - accumulators.size()]; !local.values.empty())
-            add_local(local, rows, begin, end, factor);
-    }
-    for (Accumulator<T>& accumulator : accumulators) accumulator.flush(rows);
-}
-
-template <typename T>
-void add_diagonal(CrossProduct<T>& gram, const Components& components, const std::vector<double>& diagonal) {
-    for (std::size_t c = 0; c < diagonal.size(); ++c) {
-        if (components.number[c] < 0) continue;
-        const auto number = static_cast<std::size_t>(components.number[c]);
-        const std::int64_t at = components.position[c];
-        if (number < gram.large.size()) {
-            auto& large = gram.large[number];
-            if (large.is_mine(large.block_of(at))) *large.at(at, at) += static_cast<T>(diagonal[c]);
-        } else if (LocalComponent& local = gram.small[number - gram.large.size()]; !local.values.empty()) {
-            local.values[static_cast<std::size_t>(at * local.size + at)] += diagonal[c];
-        }
-    }
+void add_diagonal(const ColumnTable<T>& table, const Places& places, const std::vector<double>& diagonal) {
+    for (std::size_t c = 0; c < diagonal.size(); ++c)
+        if (places.of_column[c] >= 0)
+            if (T* const element = table.diagonal[static_cast<std::size_t>(places.of_column[c])];
+                element != nullptr)
+                *element += static_cast<T>(diagonal[c]);
 }
 
 void add_column(CrossProductSums& sums, double diagonal, std::span<const double> below) {
@@ -254,28 +166,8 @@ void add_column(CrossProductSums& sums, double diagonal, std::span<const double>
 
 }  // namespace
 
-Components find_components(RowBlocks& blocks, matrix::RowWeight weight, Progress& progress) {
-    const auto columns = static_cast<std::size_t>(blocks.reader().column_count());
-    DisjointSets sets(columns);
-    std::vector<std::int64_t> terms(columns, 1);
-    progress.begin("reading the matrix", blocks.nonzeros() / blocks.comm().size(), " non-zeros");
-    mpi::agree(blocks.comm(), [&] {
-        std::int64_t done = 0;
-        blocks.for_each_own([&](const CsrBlock& block) {
-            for (std::int64_t row = 0; row < block.rows(); ++row)
-                for (const std::int32_t column : block.row_indices(row)) {
-                    sets.join(block.row_indices(row).front(), column);
-                    ++terms[static_cast<std::size_t>(column)];
-                }
-            progress.update(done += block.nonzeros());
-        });
-    });
-    sets.merge(blocks.comm());
-    mpi::all_sum(blocks.comm(), std::span(terms));
-    progress.end();
-    Components result = number_components(sets, columns, blocks.reader().one_hot_diagonal(weight));
-    if (columns > 0) result.longest_sum = *std::max_element(terms.begin(), terms.end());
-    return result;
+int small_owner(std::size_t number, int ranks) {
+    return static_cast<int>(number % static_cast<std::size_t>(ranks));
 }
 
 template <typename T>
@@ -286,8 +178,8 @@ CrossProduct<T> zero_cross_product(const mpi::Communicator& comm, const Componen
             gram.large.emplace_back(comm, size);
             continue;
         }
-        const bool mine = static_cast<int>(gram.small.size()) % comm.size() == comm.rank();
-        gram.small.push_back({size, std::vector<double>(mine ? static_cast<std::size_t>(size * size) : 0)});
+        const bool mine = small_owner(gram.small.size(), comm.size()) == comm.rank();
+        gram.small.push_back({size, std::vector<T>(mine ? static_cast<std::size_t>(size * size) : 0)});
     }
     return gram;
 }
@@ -297,21 +189,35 @@ template CrossProduct<float> zero_cross_product(const mpi::Communicator&, const 
 template <typename T>
 CrossProduct<T> cross_product(RowBlocks& blocks, const Components& components, matrix::RowWeight weight,
                               Progress& progress) {
-    CrossProduct<T> gram = zero_cross_product<T>(blocks.comm(), components);
-    std::vector<Accumulator<T>> accumulators(gram.large.begin(), gram.large.end());
+    const mpi::Communicator& comm = blocks.comm();
+    progress.begin("making room for the cross product");
+    CrossProduct<T> gram = zero_cross_product<T>(comm, components);
+    progress.end();
     progress.begin("forming the cross product", blocks.nonzeros(), " non-zeros");
-    std::int64_t done = 0;
-    blocks.for_each([&](const CsrBlock& block) {
-        add_block(gram, accumulators, block, components, blocks.reader(), weight);
-        progress.update(done += block.nonzeros());
-    });
-    for (Accumulator<T>& accumulator : accumulators) accumulator.finish();
-    add_diagonal(gram, components, blocks.reader().one_hot_diagonal(weight));
+    const Places places(components);
+    const ColumnTable<T> table(comm, gram, places);
+    RowRouter<T> router(comm, table.owner, table.long_row);
+    RowAdder<T> adder(gram, places, table,
+                      std::min(batch_entries, blocks.reader().manifest().merged_nonzeros));
+    route_rows<T>(blocks, router, weight, places.of_column, progress,
+                  [&](std::span<const RowEntry<T>> rows) { adder.add(comm, rows); });
+    adder.finish();
+    add_diagonal(table, places,
+                 blocks.reader().one_hot_diagonal(weight));  // last: what is small is not lost in it
     progress.end();
     return gram;
 }
 template CrossProduct<double> cross_product(RowBlocks&, const Components&, matrix::RowWeight, Progress&);
 template CrossProduct<float> cross_product(RowBlocks&, const Components&, matrix::RowWeight, Progress&);
+
+std::int64_t cross_product_buffer_bytes(std::int64_t nonzeros, std::int64_t places,
+                                        std::int64_t element_bytes) {
+    const std::int64_t entries = std::min(nonzeros, batch_entries), sent = std::min(nonzeros, routed_entries);
+    constexpr std::int64_t copies = 3, table_bytes = 24;  // queued, sent, received; owner, diagonal, lengths
+    return (element_bytes == sizeof(double) ? ColumnUpdates<double>::bytes(entries, places)
+                                            : ColumnUpdates<float>::bytes(entries, places)) +
+           copies * sent * 2 * element_bytes + places * table_bytes;
+}
 
 template <typename T>
 CrossProductSums sums_of(const mpi::Communicator& comm, const CrossProduct<T>& gram) {
@@ -324,10 +230,11 @@ CrossProductSums sums_of(const mpi::Communicator& comm, const CrossProduct<T>& g
             below.assign(column + 1, column + (large.size() - j));
             add_column(sums, static_cast<double>(column[0]), below);
         }
-    for (const LocalComponent& local : gram.small)
+    for (const LocalComponent<T>& local : gram.small)
         for (std::int64_t j = 0; j < local.size && !local.values.empty(); ++j) {
-            const double* column = local.values.data() + j * local.size;
-            add_column(sums, column[j], std::span(column + j + 1, column + local.size));
+            const T* column = local.values.data() + j * local.size;
+            below.assign(column + j + 1, column + local.size);
+            add_column(sums, static_cast<double>(column[j]), below);
         }
     std::vector<double> all{sums.trace, sums.all_entries, sums.squared_norm};
     mpi::all_sum(comm, std::span(all));

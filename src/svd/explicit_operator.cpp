@@ -1,7 +1,7 @@
 #include "eckart/svd/explicit_operator.hpp"
 
 #include "eckart/mpi/collectives.hpp"
-#include "eckart/svd/cross_product.hpp"
+#include "eckart/svd/row_router.hpp"
 
 #include <algorithm>
 #include <span>
@@ -13,11 +13,11 @@ ExplicitOperator::ExplicitOperator(const mpi::Communicator& comm, const matrix::
     : SymmetricOperator(comm, static_cast<std::int64_t>(split.coupled.size())), rows_(local_rows(), size()) {
     RowBlocks blocks(comm, reader, 0);
     progress.begin("forming the cross product", blocks.nonzeros(), " non-zeros");
-    std::int64_t done = 0;
-    blocks.for_each([&](const matrix::CsrBlock& block) {
-        add_rows(reader, block, split, weight);
-        progress.update(done += block.nonzeros());
-    });
+    // Every row is long: a rank needs the whole of it.
+    const std::vector<std::int32_t> zeros(static_cast<std::size_t>(size()));
+    RowRouter<double> router(comm, zeros, zeros);
+    route_rows<double>(blocks, router, weight, split.position, progress,
+                       [&](std::span<const RowEntry<double>> rows) { add_rows(rows); });
     const std::vector<double> diagonal = reader.one_hot_diagonal(weight);
     for (std::int64_t i = 0; i < local_rows(); ++i)
         rows_.column(first_row() + i)[i] +=
@@ -25,21 +25,15 @@ ExplicitOperator::ExplicitOperator(const mpi::Communicator& comm, const matrix::
     progress.end();
 }
 
-void ExplicitOperator::add_rows(const matrix::MatrixReader& reader, const matrix::CsrBlock& block,
-                                const CoupledColumns& split, matrix::RowWeight weight) {
-    for (std::int64_t row = 0; row < block.rows(); ++row) {
-        const auto indices = block.row_indices(row);
-        const auto counts = block.row_data(row);
-        double total = 0;
-        for (const std::uint64_t count : counts) total += static_cast<double>(count);
-        const double factor = reader.row_factor(block, row, weight) / (total * total);
-        for (std::size_t a = 0; a < indices.size(); ++a) {
-            const std::int64_t i = split.position[static_cast<std::size_t>(indices[a])] - first_row();
+void ExplicitOperator::add_rows(std::span<const RowEntry<double>> rows) {
+    for (std::size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
+        while (!rows[end++].ends_row()) {
+        }
+        const auto row = rows.subspan(begin, end - begin);
+        for (const RowEntry<double>& a : row) {
+            const std::int64_t i = a.column() - first_row();
             if (i < 0 || i >= local_rows()) continue;
-            const double scaled = factor * static_cast<double>(counts[a]);
-            for (std::size_t b = 0; b < indices.size(); ++b)
-                rows_.column(split.position[static_cast<std::size_t>(indices[b])])[i] +=
-                    scaled * static_cast<double>(counts[b]);
+            for (const RowEntry<double>& b : row) rows_.column(b.column())[i] += a.value * b.value;
         }
     }
 }

@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* manifest_name = "manifest.json";
 constexpr const char* format_name = "eckart-cross-product";
-constexpr int format_version = 1;
+constexpr int format_version = 2;
 
 template <typename T>
 void write_checked(io::Hdf5File& file, const std::string& name, const std::vector<T>& values) {
@@ -121,8 +121,8 @@ void GramCheckpoint<T>::write_own(const mpi::Communicator& comm, const Component
                 write_checked(out, strip_name(static_cast<std::int64_t>(c), first / band),
                               strip_of(matrix, first));
     }
-    std::vector<double> small;
-    for (const LocalComponent& local : gram.small)
+    std::vector<T> small;
+    for (const LocalComponent<T>& local : gram.small)
         small.insert(small.end(), local.values.begin(), local.values.end());
     write_checked(out, "small", small);
     out.close();
@@ -189,11 +189,11 @@ CrossProduct<T> GramCheckpoint<T>::read(const mpi::Communicator& comm, const Com
         // Small component s was written by rank s mod files, one behind the other.
         const std::int64_t files = layout_of(directory_).files;
         for (std::int64_t number = 0; number < files; ++number) {
-            const auto values = read_checked<double>(io::Hdf5File::open(file(number)), "small");
+            const auto values = read_checked<T>(io::Hdf5File::open(file(number)), "small");
             std::int64_t at = 0;
             for (std::size_t s = static_cast<std::size_t>(number); s < gram.small.size();
                  s += static_cast<std::size_t>(files)) {
-                LocalComponent& local = gram.small[s];
+                LocalComponent<T>& local = gram.small[s];
                 if (!local.values.empty())
                     std::copy_n(values.data() + at, local.values.size(), local.values.data());
                 at += local.size * local.size;

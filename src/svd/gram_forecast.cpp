@@ -4,6 +4,7 @@
 #include "eckart/dense/machine_rates.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
+#include "eckart/svd/cross_product.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -11,9 +12,6 @@
 namespace eckart::svd {
 
 namespace {
-
-/// Pairs that a rank adds to G in a second, a cautious figure (bench-cross-product takes it).
-constexpr double pairs_a_second = 1e8;
 
 /// The pass over the blocks, from some of them.
 struct PassForecast {

@@ -12,11 +12,13 @@ using dense::SmallMatrix;
 
 namespace {
 
-SmallMatrix symmetric(const LocalComponent& local) {
+template <typename T>
+SmallMatrix symmetric(const LocalComponent<T>& local) {
     SmallMatrix matrix(local.size, local.size);
     for (std::int64_t j = 0; j < local.size; ++j)
         for (std::int64_t i = j; i < local.size; ++i)
-            matrix.at(i, j) = matrix.at(j, i) = local.values[static_cast<std::size_t>(j * local.size + i)];
+            matrix.at(i, j) = matrix.at(j, i) =
+                static_cast<double>(local.values[static_cast<std::size_t>(j * local.size + i)]);
     return matrix;
 }
 
@@ -55,7 +57,7 @@ void GramSolution<T>::solve_small(bool vectors) {
     if (vectors) small_vectors_.resize(gram_.small.size());
     mpi::agree(comm_, [&] {
         for (std::size_t s = 0; s < gram_.small.size(); ++s) {
-            const LocalComponent& local = gram_.small[s];
+            const LocalComponent<T>& local = gram_.small[s];
             if (local.values.empty()) continue;
             if (vectors) {
                 dense::SymmetricEigen eigen = dense::symmetric_eigen(symmetric(local));

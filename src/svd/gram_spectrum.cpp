@@ -395,7 +395,9 @@ MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const
                  dense::TwoStage<double>::vectors_bytes(n) + n * band * 16 +
                      (4 * n + reader.column_count()) * vectors * 8);
     if (options.unsquared) plan.add("the pass over W itself", unsquared_bytes(reader, n));
-    plan.add("row blocks in flight", 6 * reader.largest_block_bytes());
+    plan.add("row blocks and rows in flight",
+             3 * reader.largest_block_bytes() +
+                 cross_product_buffer_bytes(reader.manifest().merged_nonzeros, n, bytes));
     plan.add("programs and libraries", std::int64_t{192} << 20);
     return plan;
 }

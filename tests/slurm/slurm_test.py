@@ -162,8 +162,14 @@ class Slurm(unittest.TestCase):
             self.wait_until_gone(directory)
         self.check_same(directory, reference)
 
+    def logs(self, directory):
+        """What the jobs of a run said, for the message of a failure."""
+        files = [*directory.glob("logs/*.log"), *directory.parent.glob("slurm/*.log"), *directory.glob("slurm/*.log")]
+        return "\n".join(f"--- {file.relative_to(self.top)}\n{file.read_text()[-4000:]}" for file in sorted(files))
+
     def check_same(self, directory, reference):
-        self.assertEqual(self.status(directory)["state"], "done", self.status(directory))
+        state = self.status(directory)
+        self.assertEqual(state["state"], "done", f"{state}\n{self.logs(directory)}")
         digests = [json.loads((d / "matrix/manifest.json").read_text())["digest"] for d in (directory, reference)]
         self.assertEqual(*digests)
         found, expected = (h5py.File(d / "spectrum.h5")["lambda"][:] for d in (directory, reference))

@@ -77,15 +77,7 @@ void expect_planted(std::int64_t columns, const Plant& plant, std::vector<double
 TEST(GramSpectrumTest, SmallValuesKeepTheirDigitsUnsquared) {
     const auto world = mpi::Communicator::world();
     Planted planted(world, 40);
-    std::vector<double> truth;
-    for (std::int32_t c = 0; c < 40; c += 2) {  // rows p, q = (1 +- d, 1 -+ d) / 2: singular values 1 and d
-        const std::uint64_t n = std::uint64_t{1} << (10 + c / 2);
-        planted.row({c, c + 1}, {n + 1, n}, 1);
-        planted.row({c, c + 1}, {n, n + 1}, 1);
-        truth.push_back(1);
-        truth.push_back(1 / static_cast<double>(2 * n + 1));
-    }
-    std::sort(truth.rbegin(), truth.rend());
+    const std::vector<double> truth = add_close_pairs(planted);
     GramOptions options = gram_options();
     options.unsquared = true;
     const Spectrum spectrum = spectrum_of(world, planted.open(), options);
@@ -146,17 +138,18 @@ TEST(GramSpectrumTest, OfPlateaus) {
 }
 
 TEST(GramSpectrumTest, OfTextAndOfLongRows) {
-    expect_planted(700, [](Planted& p) {
-        add_text_like_rows(p, 400, 3);
-        // Rows of 300 columns and more are gathered and added as products.
-        for (std::int32_t row = 0; row < 70; ++row) {
-            std::vector<std::int32_t> columns;
-            std::vector<std::uint64_t> counts;
-            for (std::int32_t c = row % 3; c < 700; c += 2)
-                columns.push_back(c), counts.push_back(1 + (c * row) % 5);
-            p.row(columns, counts, 2);
-        }
-    });
+    // Rows of 256 columns and more are added as products of 64 of them; of the rest, 30 are, 6 are not.
+    for (const std::int32_t long_rows : {64 + 30, 64 + 6})
+        expect_planted(700, [&](Planted& p) {
+            add_text_like_rows(p, 400, 3);
+            for (std::int32_t row = 0; row < long_rows; ++row) {
+                std::vector<std::int32_t> columns;
+                std::vector<std::uint64_t> counts;
+                for (std::int32_t c = row % 3; c < 700; c += 2)
+                    columns.push_back(c), counts.push_back(1 + (c * row) % 5);
+                p.row(columns, counts, 2);
+            }
+        });
 }
 
 /// K vectors are orthonormal and G V = V L, with G from the dense oracle.

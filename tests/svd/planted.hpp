@@ -7,8 +7,10 @@
 #include "eckart/mpi/collectives.hpp"
 #include "scratch_directory.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -109,6 +111,21 @@ inline void add_text_like_rows(Planted& planted, std::int64_t rows, std::uint64_
     }
     for (std::int64_t c = 0; c < planted.gram.rows(); c += 2)
         planted.one_hot(c, 1 + static_cast<std::int64_t>(columns) / (c + 1));
+}
+
+/// Pairs of nearly parallel rows over two columns each, p, q = (1 +- d, 1 -+ d) / 2 with d = 1 / (2 n + 1):
+/// their singular values are 1 and d, which falls far below the floor of squaring. Returns all, descending.
+inline std::vector<double> add_close_pairs(Planted& planted) {
+    std::vector<double> sigma;
+    for (std::int32_t c = 0; c + 1 < planted.gram.rows(); c += 2) {
+        const std::uint64_t n = std::uint64_t{1} << (10 + c / 2);
+        planted.row({c, c + 1}, {n + 1, n}, 1);
+        planted.row({c, c + 1}, {n, n + 1}, 1);
+        sigma.push_back(1);
+        sigma.push_back(1 / static_cast<double>(2 * n + 1));
+    }
+    std::sort(sigma.begin(), sigma.end(), std::greater<>());
+    return sigma;
 }
 
 /// Pairs of columns that meet nowhere else: each gives 1 and 0 (times its multiplicity): long plateaus.

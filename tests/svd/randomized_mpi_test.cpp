@@ -293,21 +293,10 @@ TEST(Randomized, AllValuesWhenAllAreWanted) {
     comm.barrier();
 }
 
-/// Rows over two columns each, (1 + 1/n, 1) / (2 + 1/n), nearly parallel: sigma_min is far below the floor of
-/// squaring, and known in closed form.
 TEST(Randomized, SmallValuesKeepTheirDigitsUnsquared) {
     const auto comm = mpi::Communicator::world();
     Planted planted(comm, 40);
-    std::vector<double> truth;
-    for (std::int32_t c = 0; c < 40; c += 2) {
-        const std::uint64_t n = std::uint64_t{1} << (10 + c / 2);
-        planted.row({c, c + 1}, {n + 1, n}, 1);
-        planted.row({c, c + 1}, {n, n + 1}, 1);
-        // G = [[a, b], [b, a]], rows p, q = (1 +- d, 1 -+ d) / 2, d = 1 / (2 n + 1): eigenvalues 1 and d^2.
-        truth.push_back(1);
-        truth.push_back(1 / static_cast<double>(2 * n + 1));
-    }
-    std::sort(truth.begin(), truth.end(), std::greater<>());
+    const std::vector<double> truth = add_close_pairs(planted);
     const matrix::MatrixReader reader = planted.open();
     Progress progress = Progress::silent();
     RandomizedOptions options = options_for(40);

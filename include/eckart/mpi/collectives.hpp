@@ -95,17 +95,16 @@ struct Received {
     std::vector<T> values;
     std::vector<std::int64_t> counts;
 };
-/// Sends `counts[r]` consecutive elements of `values` to rank r. Throws `Error` when the counts do not add
-/// up.
+/// Sends `counts[r]` consecutive elements of `values` to rank r. What was in `received` goes, its memory is
+/// used again. Throws `Error` when the counts do not add up.
 template <Trivial T>
-Received<T> all_to_all(const Communicator& comm, std::span<const T> values,
-                       std::span<const std::int64_t> counts) {
+void all_to_all(const Communicator& comm, std::span<const T> values, std::span<const std::int64_t> counts,
+                Received<T>& received) {
     const auto ranks = static_cast<std::size_t>(comm.size());
     require(counts.size() == ranks, "all_to_all needs one count a rank");
     std::vector<std::int64_t> matrix(ranks * ranks);
     detail::gather_bytes(comm, counts.data(), static_cast<std::int64_t>(ranks * sizeof(std::int64_t)),
                          matrix.data());
-    Received<T> received;
     received.counts.resize(ranks);
     std::vector<std::int64_t> send_bytes(ranks), receive_bytes(ranks);
     std::int64_t total = 0, sent = 0;
@@ -121,6 +120,12 @@ Received<T> all_to_all(const Communicator& comm, std::span<const T> values,
     received.values.resize(static_cast<std::size_t>(total));
     detail::all_to_all_bytes(comm, reinterpret_cast<const std::byte*>(values.data()), send_bytes,
                              reinterpret_cast<std::byte*>(received.values.data()), receive_bytes);
+}
+template <Trivial T>
+Received<T> all_to_all(const Communicator& comm, std::span<const T> values,
+                       std::span<const std::int64_t> counts) {
+    Received<T> received;
+    all_to_all(comm, values, counts, received);
     return received;
 }
 /// All ranks' elements, ordered by rank, on every rank.

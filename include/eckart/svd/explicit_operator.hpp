@@ -2,9 +2,11 @@
 
 #include "eckart/matrix/matrix_reader.hpp"
 #include "eckart/svd/coupled_columns.hpp"
+#include "eckart/svd/row_router.hpp"
 #include "eckart/svd/symmetric_operator.hpp"
 
 #include <cstdint>
+#include <span>
 
 namespace eckart::svd {
 
@@ -12,7 +14,7 @@ namespace eckart::svd {
 /// of W hold more non-zeros than half of the square of the columns. References must outlive it.
 class ExplicitOperator : public SymmetricOperator {
 public:
-    /// Reads the matrix twice, each block by one rank. Collective.
+    /// Reads the matrix once, each block by one rank. Collective.
     ExplicitOperator(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
                      const CoupledColumns& split, matrix::RowWeight weight, Progress& progress);
 
@@ -20,8 +22,7 @@ public:
     dense::TallMatrix apply(const dense::Columns& x) override;
 
 private:
-    void add_rows(const matrix::MatrixReader& reader, const matrix::CsrBlock& block,
-                  const CoupledColumns& split, matrix::RowWeight weight);
+    void add_rows(std::span<const RowEntry<double>> rows);
 
     dense::TallMatrix rows_;  ///< local rows x size
 };

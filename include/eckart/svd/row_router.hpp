@@ -1,0 +1,70 @@
+#pragma once
+
+#include "eckart/base/progress.hpp"
+#include "eckart/mpi/collectives.hpp"
+#include "eckart/svd/row_blocks.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace eckart::svd {
+
+/// A non-zero of a row a_r = sqrt(m_r) p_r on its way into G = sum_r a_r a_r'. `place`: of its column in G;
+/// of a row's last entry ~place, so that a row needs no header.
+template <typename T>
+struct RowEntry {
+    std::int32_t place;
+    T value;
+
+    bool ends_row() const { return place < 0; }
+    std::int32_t column() const { return place < 0 ? ~place : place; }
+};
+
+/// Entries that a rank queues before an exchange, and a row's more.
+inline constexpr std::int64_t routed_entries = std::int64_t{1} << 18;
+
+/// Sends rows to the ranks that own a column of theirs, each from the first such column on: with many ranks a
+/// rank receives little more than the pairs it adds. A row of `long_row(place)` entries and more goes to all,
+/// whole.
+template <typename T>
+class RowRouter {
+public:
+    /// `owners`: of each place, ranks; `long_rows`: the length from which a row that begins at a place is
+    /// long.
+    RowRouter(const mpi::Communicator& comm, std::vector<std::int32_t> owners,
+              std::vector<std::int32_t> long_rows, std::int64_t capacity = routed_entries);
+
+    /// Puts a row into the queues. `places` of its columns, in any order, and what they hold, `scale` times
+    /// `counts`.
+    void add(std::span<const std::int32_t> columns, std::span<const std::uint64_t> counts, double scale,
+             std::span<const std::int32_t> place);
+    bool is_full() const { return waiting_ >= capacity_; }
+    /// What the ranks have queued for this one since the last time, rows in the order of the ranks; it stays
+    /// until the next time. Collective.
+    std::span<const RowEntry<T>> exchange();
+
+private:
+    void queue(std::size_t rank, std::size_t first);
+
+    const mpi::Communicator& comm_;
+    std::int64_t capacity_;  // of the queues together, in entries
+    std::vector<std::int32_t> owners_, long_rows_;
+    std::vector<std::vector<RowEntry<T>>> queues_;  // by rank
+    std::vector<std::uint64_t> order_;              // of the row at hand: its places, each with its number
+    std::vector<RowEntry<T>> row_;                  // the same row, by place
+    std::vector<RowEntry<T>> send_;
+    mpi::Received<RowEntry<T>> received_;
+    std::vector<std::int64_t> last_row_;  // of each queue: the last row put there
+    std::int64_t rows_ = 0, waiting_ = 0;
+};
+
+/// Sends the rows of all blocks through the router and gives what has come for this rank to `take`, part by
+/// part, whole rows. `place`: of each column. Collective.
+template <typename T>
+void route_rows(RowBlocks& blocks, RowRouter<T>& router, matrix::RowWeight weight,
+                std::span<const std::int32_t> place, Progress& progress,
+                const std::function<void(std::span<const RowEntry<T>>)>& take);
+
+}  // namespace eckart::svd
