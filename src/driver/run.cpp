@@ -9,6 +9,7 @@
 #include "eckart/report/report.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 
 namespace eckart::driver {
@@ -50,6 +51,26 @@ void change_allocation(const Command& command, nlohmann::json& launch) {
     }
 }
 
+/// True when nothing that the log says from `offset` on is a rank's: the launcher failed before any began.
+bool no_rank_spoke(const fs::path& log, std::uintmax_t offset) {
+    std::ifstream file(log);
+    file.seekg(static_cast<std::streamoff>(offset));
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("eckart: ") || line.find("] launch: ") != std::string::npos) return false;
+    return true;
+}
+
+/// Runs a stage's command; a launcher that fails before any rank began, as happens on a busy machine, has
+/// another try.
+Outcome run_stage(const std::vector<std::string>& command, const Placement& placement, const fs::path& log) {
+    std::error_code none;
+    const std::uintmax_t before = fs::exists(log) ? fs::file_size(log, none) : 0;
+    const Outcome first = run_logged(command, launch_environment(placement), log);
+    if (first.code != exit_failure || first.stop_asked || !no_rank_spoke(log, before)) return first;
+    std::cerr << "eckart: the launcher failed before any rank began: trying once more\n";
+    return run_logged(command, launch_environment(placement), log);
+}
+
 }  // namespace
 
 bool show_plan(const RunDirectory& directory, const RunOptions& options, const Placement& placement,
@@ -85,8 +106,7 @@ int run_stages(const RunDirectory& directory, const RunOptions& options, const P
         const auto command = mpirun_command(placement, program_path(program_of(stage)).string(),
                                             directory.arguments_of(stage, options));
         directory.append(event_now(stage, "started"));
-        const auto [code, stop_asked] =
-            run_logged(command, launch_environment(placement), directory.log_of(stage));
+        const auto [code, stop_asked] = run_stage(command, placement, directory.log_of(stage));
         directory.append(event_now(stage, "ended", code));
         if (code == exit_success && stop_asked) return exit_interrupted;
         if (code == exit_success) continue;

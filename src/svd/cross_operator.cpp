@@ -109,6 +109,7 @@ CrossOperator::Tiles CrossOperator::gather_strip(const dense::Columns& x) const 
     const int own = plan_.strip(comm().rank());
     Tiles tiles(static_cast<std::size_t>(tiles_of_strip(x.columns, own) * size()));
     std::vector<double> outgoing;
+    mpi::Received<double> incoming;
     for (std::int64_t tile = 0; tile < tiles_of((x.columns + plan_.strips - 1) / plan_.strips); ++tile) {
         outgoing.clear();
         std::vector<std::int64_t> counts;
@@ -117,9 +118,9 @@ CrossOperator::Tiles CrossOperator::gather_strip(const dense::Columns& x) const 
             outgoing.insert(outgoing.end(), x.data + range.first * x.rows, x.data + range.end * x.rows);
             counts.push_back(range.size() * x.rows);
         }
-        const std::vector<double> incoming = mpi::all_to_all<double>(comm(), outgoing, counts).values;
+        mpi::all_to_all<double>(comm(), outgoing, counts, incoming);
         const std::int64_t width = tile_columns(x.columns, own, tile).size();
-        const double* from = incoming.data();
+        const double* from = incoming.values.data();
         for (int rank = 0; rank < comm().size(); ++rank)
             for (std::int64_t j = 0; j < width; ++j)
                 for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
@@ -129,10 +130,7 @@ CrossOperator::Tiles CrossOperator::gather_strip(const dense::Columns& x) const 
 }
 
 void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
-    if (!kept_.empty()) {
-        for (const matrix::ScaledRows& rows : kept_) multiply(rows, x, z);
-        return;
-    }
+    if (!kept_.empty()) return multiply(kept_, x, z);
     // While one block is multiplied, the next is scaled and sorted, and the one after it read and checked.
     matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm().rank()), plan_.groups));
     const auto next_rows = [&]() -> std::optional<matrix::ScaledRows> {
@@ -143,23 +141,26 @@ void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
     std::optional<matrix::ScaledRows> rows = next_rows();
     while (rows) {
         std::future<std::optional<matrix::ScaledRows>> ahead = std::async(std::launch::async, next_rows);
-        multiply(*rows, x, z);
+        multiply(std::span(&*rows, 1), x, z);
         if (plan_.keep_rows) kept_.push_back(std::move(*rows));
         rows = ahead.get();
     }
 }
 
-void CrossOperator::multiply(const matrix::ScaledRows& rows, const Tiles& x, Tiles& z) const {
+/// A tile stays in cache while all rows pass.
+void CrossOperator::multiply(std::span<const matrix::ScaledRows> blocks, const Tiles& x, Tiles& z) const {
     const auto tiles = size() == 0 ? 0 : static_cast<std::int64_t>(x.size()) / size();
 #pragma omp parallel for num_threads(threads_) schedule(dynamic)
     for (std::int64_t tile = 0; tile < tiles; ++tile)
-        matrix::add_fused_product(rows, x.data() + tile * size(), z.data() + tile * size());
+        for (const matrix::ScaledRows& rows : blocks)
+            matrix::add_fused_product(rows, x.data() + tile * size(), z.data() + tile * size());
 }
 
 dense::TallMatrix CrossOperator::scatter_strip(const Tiles& z, std::int64_t columns) const {
     const int own = plan_.strip(comm().rank());
     dense::TallMatrix sum(local_rows(), columns);
     std::vector<double> outgoing;
+    mpi::Received<double> incoming;
     for (std::int64_t tile = 0; tile < tiles_of((columns + plan_.strips - 1) / plan_.strips); ++tile) {
         outgoing.clear();
         std::vector<std::int64_t> counts;
@@ -170,8 +171,8 @@ dense::TallMatrix CrossOperator::scatter_strip(const Tiles& z, std::int64_t colu
                     outgoing.push_back(z[static_cast<std::size_t>(tile * size() + i)].values[j]);
             counts.push_back((first_row(rank + 1) - first_row(rank)) * width);
         }
-        const std::vector<double> incoming = mpi::all_to_all<double>(comm(), outgoing, counts).values;
-        const double* from = incoming.data();
+        mpi::all_to_all<double>(comm(), outgoing, counts, incoming);
+        const double* from = incoming.values.data();
         for (int rank = 0; rank < comm().size(); ++rank) {
             const Range range = tile_columns(columns, plan_.strip(rank), tile);
             for (std::int64_t j = range.first; j < range.end; ++j)

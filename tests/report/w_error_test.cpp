@@ -63,6 +63,19 @@ TEST(WErrorTest, OfAPartialSpectrumComesFromTheTotal) {
     EXPECT_EQ(curve.dimension_at(0.5).upper, 3);
 }
 
+TEST(WErrorTest, TailAndTotalAgreeWhereBothHold) {
+    std::vector<double>
+        truth;  // lambda_i = i^-1.4, as text has: a third of the energy lies beyond the first ten
+    for (int i = 1; i <= 2000; ++i) truth.push_back(std::pow(i, -1.4));
+    const WErrorCurve from_tail(spectrum_of(truth, truth.size())), from_total(spectrum_of(truth, 1000));
+    for (std::int64_t d = 0; d <= 1000; ++d) {
+        const WError tail = from_tail.at(d), total = from_total.at(d);
+        ASSERT_NEAR(total.value / tail.value, 1, 1e-12) << d;
+        ASSERT_LE(total.lower, tail.value) << d;
+        ASSERT_GE(total.upper, tail.value) << d;
+    }
+}
+
 TEST(WErrorTest, OfNothing) {
     EXPECT_EQ(WErrorCurve(spectrum_of({}, 0)).at(0).value, 0);
     const WErrorCurve unknown(spectrum_of({1, 1}, 0));

@@ -1,7 +1,9 @@
 """`eckart plan`, `run`, `resume`, `sweep` and `scaling` on one machine."""
 import csv
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -92,6 +94,21 @@ class Driver(ProgramTest):
         succeed("eckart", "resume", run, "--ranks=1")
         self.assertEqual(json.loads(succeed("eckart", "status", run, "--json").stdout)["state"], "done")
         self.assertEqual(manifest(run)["ngrams"], 6_000_000 - 2)
+
+    def test_launcher_that_fails_has_another_try(self):
+        calls, fake = self.path / "calls", self.path / "bin/mpirun"
+        fake.parent.mkdir()
+        fake.write_text(f"#!/bin/sh\necho >>{calls}\n[ $(wc -l <{calls}) != 2 ] || exit 1\n"
+                        f"exec {shutil.which('mpirun')} \"$@\"\n")
+        fake.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+        words = ["run", *self.options, "--ranks=1", "--out", self.path / "run"]
+        said = succeed("eckart", *words, env=environment).stderr
+        self.assertIn("trying once more", said)
+        self.assertEqual(calls.read_text().count("\n"), 1 + 3 + 1)  # the plan, the stages, the first of them twice
+        done = launch("eckart", *words, "--eigensolver=nonsense", env=environment)  # a rank says why: no other try
+        self.assertEqual(done.returncode, 2)
+        self.assertNotIn("trying once more", done.stderr)
 
     def test_sweep(self):
         out = self.path / "sweep"

@@ -8,6 +8,7 @@
 #include "eckart/svd/symmetric_operator.hpp"
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace eckart::svd {
@@ -57,7 +58,7 @@ private:
     std::int64_t tiles_of_strip(std::int64_t columns, int strip) const;
     Tiles gather_strip(const dense::Columns& x) const;
     void add_rows(const Tiles& x, Tiles& z);
-    void multiply(const matrix::ScaledRows& rows, const Tiles& x, Tiles& z) const;
+    void multiply(std::span<const matrix::ScaledRows> blocks, const Tiles& x, Tiles& z) const;
     dense::TallMatrix scatter_strip(const Tiles& z, std::int64_t columns) const;
 
     const matrix::MatrixReader& reader_;
