@@ -92,9 +92,7 @@ ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWei
     rows.values.reserve(block.indices.size());
     for (const std::int32_t row : cache_friendly_order(block, position)) {
         const auto data = block.row_data(row);
-        double total = 0;
-        for (const std::uint64_t count : data) total += static_cast<double>(count);
-        const double scale = std::sqrt(reader.row_factor(block, row, weight)) / total;
+        const double scale = reader.row_scale(block, row, weight);
         for (const std::int32_t column : block.row_indices(row))
             rows.indices.push_back(position[static_cast<std::size_t>(column)]);
         for (const std::uint64_t count : data) rows.values.push_back(scale * static_cast<double>(count));

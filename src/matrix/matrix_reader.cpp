@@ -3,6 +3,7 @@
 #include "eckart/base/error.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace eckart::matrix {
@@ -32,6 +33,12 @@ double MatrixReader::row_factor(const CsrBlock& block, std::int64_t row, RowWeig
     return weight == RowWeight::uniform
                ? static_cast<double>(block.multiplicity[row])
                : static_cast<double>(block.weight[row]) / static_cast<double>(manifest_.ngrams);
+}
+
+double MatrixReader::row_scale(const CsrBlock& block, std::int64_t row, RowWeight weight) const {
+    double total = 0;
+    for (const std::uint64_t count : block.row_data(row)) total += static_cast<double>(count);
+    return std::sqrt(row_factor(block, row, weight)) / total;
 }
 
 std::vector<double> MatrixReader::one_hot_diagonal(RowWeight weight) const {

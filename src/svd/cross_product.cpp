@@ -83,17 +83,13 @@ public:
     /// Collective, so that no rank waits for others that add what they have gathered.
     void add(const mpi::Communicator& comm, std::span<const RowEntry<T>> rows) {
         if (mpi::any(comm, updates_.room() < static_cast<std::int64_t>(rows.size()))) updates_.flush();
-        for (std::size_t begin = 0; begin < rows.size();) {
-            std::size_t end = begin;
-            while (!rows[end++].ends_row()) {
-            }
-            const std::span<const RowEntry<T>> row = rows.subspan(begin, end - begin);
+        while (!rows.empty()) {
+            const std::span<const RowEntry<T>> row = take_row(rows);
             if (static_cast<std::int64_t>(row.size()) >=
                 long_row_[static_cast<std::size_t>(row.front().column())])
                 add_long(row);
             else
                 updates_.add(row);
-            begin = end;
         }
     }
     void finish() {

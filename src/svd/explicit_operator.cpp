@@ -26,10 +26,8 @@ ExplicitOperator::ExplicitOperator(const mpi::Communicator& comm, const matrix::
 }
 
 void ExplicitOperator::add_rows(std::span<const RowEntry<double>> rows) {
-    for (std::size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
-        while (!rows[end++].ends_row()) {
-        }
-        const auto row = rows.subspan(begin, end - begin);
+    while (!rows.empty()) {
+        const auto row = take_row(rows);
         for (const RowEntry<double>& a : row) {
             const std::int64_t i = a.column() - first_row();
             if (i < 0 || i >= local_rows()) continue;

@@ -4,9 +4,6 @@
 #include "eckart/mpi/collectives.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -98,10 +95,8 @@ public:
                 continue;
             }
             const auto counts = block_.row_data(row_);
-            double total = 0;
-            for (const std::uint64_t count : counts) total += static_cast<double>(count);
-            const double root = std::sqrt(blocks_.reader().row_factor(block_, row_, weight_));
-            router.add(block_.row_indices(row_), counts, root / total, place_);
+            router.add(block_.row_indices(row_), counts, blocks_.reader().row_scale(block_, row_, weight_),
+                       place_);
             done_ += static_cast<std::int64_t>(counts.size());
             ++row_;
         }

@@ -59,12 +59,10 @@ dense::SmallMatrix lower_triangle(const mpi::Communicator& comm, std::uint64_t r
             const Row row = row_of(next);
             router.add(row.columns, row.counts, 0.5, places());
         }
-        const auto received = router.exchange();
-        for (std::size_t begin = 0, end = 0; begin < received.size(); begin = end) {
-            while (!received[end++].ends_row()) {
-            }
-            if (updates.room() < static_cast<std::int64_t>(end - begin)) updates.flush();
-            updates.add(received.subspan(begin, end - begin));
+        for (auto received = router.exchange(); !received.empty();) {
+            const auto row = take_row(received);
+            if (updates.room() < static_cast<std::int64_t>(row.size())) updates.flush();
+            updates.add(row);
         }
     }
     updates.flush();

@@ -10,10 +10,8 @@ namespace eckart::dense {
 /// How all eigenvalues of a symmetric matrix are found.
 ///   two_stage  Eckart's own (two_stage.hpp): faster than every packaged solver on one rank and on several
 ///              (bench-eigensolver), in a fraction of their memory
-///   scalapack  ScaLAPACK's pdsyev over a grid of all ranks: one stage, by other hands, so that the first can
-///   be
-///              held against it on any number of nodes. (pdsyevr gave values off by 7e-9 of the largest for a
-///              matrix with clusters.)
+///   scalapack  ScaLAPACK's pdsyev over a grid of all ranks: one stage, by other hands, so that the first is
+///              held against it on any number of nodes (pdsyevr was off by 7e-9 for a matrix of clusters)
 enum class Eigensolver { two_stage, scalapack };
 Eigensolver parse_eigensolver(const std::string& name);
 std::string name_of(Eigensolver solver);

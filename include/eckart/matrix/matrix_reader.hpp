@@ -36,6 +36,8 @@ public:
     double frobenius_squared(RowWeight weight) const;
     /// The factor of a block's row in G: its multiplicity, or weight / ngrams.
     double row_factor(const CsrBlock& block, std::int64_t row, RowWeight weight) const;
+    /// What makes a row of G = sum_r a_r a_r' from counts: a_r = row_scale * counts.
+    double row_scale(const CsrBlock& block, std::int64_t row, RowWeight weight) const;
     /// The diagonal that the one-hot rows add to G. Shape: columns.
     std::vector<double> one_hot_diagonal(RowWeight weight) const;
 

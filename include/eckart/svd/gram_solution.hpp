@@ -32,9 +32,7 @@ private:
     void solve_large(dense::Eigensolver solver, bool vectors, Progress& progress);
     void solve_small(bool vectors);
     std::size_t large() const { return gram_.large.size(); }
-    int owner(std::size_t small) const {
-        return static_cast<int>(small % static_cast<std::size_t>(comm_.size()));
-    }
+    int owner(std::size_t small) const { return small_owner(small, comm_.size()); }
 
     const mpi::Communicator& comm_;
     CrossProduct<T>& gram_;

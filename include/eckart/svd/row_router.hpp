@@ -22,6 +22,16 @@ struct RowEntry {
     std::int32_t column() const { return place < 0 ? ~place : place; }
 };
 
+/// Takes the first row off `rows`, which are not empty.
+template <typename T>
+std::span<const RowEntry<T>> take_row(std::span<const RowEntry<T>>& rows) {
+    std::size_t length = 1;
+    while (!rows[length - 1].ends_row()) ++length;
+    const std::span<const RowEntry<T>> row = rows.first(length);
+    rows = rows.subspan(length);
+    return row;
+}
+
 /// Entries that a rank queues before an exchange, and a row's more.
 inline constexpr std::int64_t routed_entries = std::int64_t{1} << 18;
 
