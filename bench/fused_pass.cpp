@@ -144,11 +144,18 @@ Size size_of(const matrix::MatrixReader& reader) {
     return size;
 }
 
-void pass_from_memory(benchmark::State& state, const Setup& setup) {
+constexpr std::int64_t ample_memory = std::int64_t{1} << 40;
+
+/// The plan of a run with enough memory.
+svd::PassPlan best_plan(const Setup& setup, std::int64_t width) {
+    return svd::plan_pass(setup.reader, setup.world.size(), width, ample_memory, setup.threads);
+}
+
+void pass(benchmark::State& state, const Setup& setup, const svd::PassPlan& plan) {
     const std::int64_t width = state.range(0);
     const Size size = size_of(setup.reader);
-    svd::CrossOperator gram(setup.world, setup.reader, setup.columns, matrix::RowWeight::uniform,
-                            {setup.world.size(), 1, true}, setup.threads);
+    svd::CrossOperator gram(setup.world, setup.reader, setup.columns, matrix::RowWeight::uniform, plan,
+                            setup.threads);
     const dense::TallMatrix x = panel(gram, width);
     const dense::TallMatrix z = gram.apply(x);
     for (auto _ : state) {
@@ -164,6 +171,17 @@ void pass_from_memory(benchmark::State& state, const Setup& setup) {
         state.counters["of_roofline"] = flops / seconds / std::min(compute, memory);
         state.counters["error"] = error_of(setup, gram, z);
     }
+}
+
+void pass_from_memory(benchmark::State& state, const Setup& setup) {
+    pass(state, setup, best_plan(setup, state.range(0)));
+}
+
+/// The rows as they are, one after the other.
+void pass_over_rows(benchmark::State& state, const Setup& setup) {
+    svd::PassPlan plan = best_plan(setup, state.range(0));
+    plan.kept = svd::Kept::rows;
+    pass(state, setup, plan);
 }
 
 /// Out of the system's cache, so that the next read comes from the disk.
@@ -197,9 +215,9 @@ double disk_rate(const Setup& setup) {
 void pass_from_disk(benchmark::State& state, const Setup& setup) {
     const std::int64_t width = state.range(0);
     svd::CrossOperator streamed(setup.world, setup.reader, setup.columns, matrix::RowWeight::uniform,
-                                {setup.world.size(), 1, false}, setup.threads);
+                                {setup.world.size(), 1, svd::Kept::nothing}, setup.threads);
     svd::CrossOperator kept(setup.world, setup.reader, setup.columns, matrix::RowWeight::uniform,
-                            {setup.world.size(), 1, true}, setup.threads);
+                            best_plan(setup, width), setup.threads);
     const dense::TallMatrix x = panel(kept, width);
     kept.apply(x);
     for (auto _ : state) {
@@ -266,7 +284,10 @@ void run_benchmarks(const Setup& setup) {
             ->UseManualTime()
             ->Unit(benchmark::kMillisecond);
     };
-    for (const std::int64_t width : {16, 64, 128, 256}) add("pass_from_memory", pass_from_memory, width);
+    for (const std::int64_t width : {16, 64, 128, 256}) {
+        add("pass_from_memory", pass_from_memory, width);
+        add("pass_over_rows", pass_over_rows, width);
+    }
     for (const std::int64_t width : {128, 256}) add("pass_from_disk", pass_from_disk, width);
     Silence silence;
     if (setup.world.is_root())

@@ -1,4 +1,6 @@
-// The fused product, compiled for every instruction set and chosen when the program runs.
+// Products of sparse rows, compiled for every instruction set and chosen when the program runs.
+// Sums of a group of columns are an array of vectors, which SVE does not have.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "../src/matrix/kernels.cpp"  // seen from include/
 #include "eckart/matrix/kernels.hpp"
@@ -7,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include <hwy/foreach_target.h>
@@ -17,37 +20,88 @@ namespace eckart::matrix::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// One row against four vectors' worth of columns at a time: t = sum_j a_j x[j], then z[j] += a_j t.
-HWY_ATTR void AddFusedProduct(const ScaledRows& rows, const TileRow* x, TileRow* z) {
-    const hn::CappedTag<double, 8> tag;
-    const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(tag));
+using Tag = hn::CappedTag<double, 8>;
+using Vector = hn::Vec<Tag>;
+
+/// A number of columns that is known when this is compiled, so that their sums stay in registers.
+template <int vectors>
+struct Group {
+    static constexpr Tag tag{};
+    static std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(tag)); }
+
+    static HWY_INLINE void Load(const double* from, Vector* sums) {
+        for (int k = 0; k < vectors; ++k) sums[k] = hn::Load(tag, from + k * lanes());
+    }
+    static HWY_INLINE void Store(const Vector* sums, double* to) {
+        for (int k = 0; k < vectors; ++k) hn::Store(sums[k], tag, to + k * lanes());
+    }
+    /// sums += a x
+    static HWY_INLINE void Gather(double a, const double* x, Vector* sums) {
+        const Vector factor = hn::Set(tag, a);
+        for (int k = 0; k < vectors; ++k)
+            sums[k] = hn::MulAdd(factor, hn::Load(tag, x + k * lanes()), sums[k]);
+    }
+    /// z += a t
+    static HWY_INLINE void Scatter(double a, const Vector* t, double* z) {
+        const Vector factor = hn::Set(tag, a);
+        for (int k = 0; k < vectors; ++k) {
+            double* const to = z + k * lanes();
+            hn::Store(hn::MulAdd(factor, t[k], hn::Load(tag, to)), tag, to);
+        }
+    }
+};
+
+template <int vectors>
+HWY_ATTR void AddFusedColumns(const ScaledRows& rows, const TileRow* x, TileRow* z, std::int64_t c) {
+    using Columns = Group<vectors>;
     const std::int32_t* const indices = rows.indices.data();
     const double* const values = rows.values.data();
-    const std::int64_t ahead = 24, last = rows.nonzeros() - 1;
     for (std::int64_t row = 0; row < rows.rows(); ++row) {
         const std::int64_t begin = rows.indptr[static_cast<std::size_t>(row)],
                            end = rows.indptr[static_cast<std::size_t>(row) + 1];
-        for (std::int64_t i = begin; i < end; ++i) {
-            const std::int32_t soon = indices[std::min(i + ahead, last)];
-            __builtin_prefetch(x + soon), __builtin_prefetch(x[soon].values + 8);
-            __builtin_prefetch(z + soon), __builtin_prefetch(z[soon].values + 8);
-        }
-        for (std::int64_t c = 0; c < tile_width; c += 2 * lanes) {
-            auto t0 = hn::Zero(tag), t1 = hn::Zero(tag);
-            for (std::int64_t i = begin; i < end; ++i) {
-                const double* const from = x[indices[i]].values + c;
-                const auto a = hn::Set(tag, values[i]);
-                t0 = hn::MulAdd(a, hn::Load(tag, from), t0);
-                t1 = hn::MulAdd(a, hn::Load(tag, from + lanes), t1);
-            }
-            for (std::int64_t i = begin; i < end; ++i) {
-                double* const to = z[indices[i]].values + c;
-                const auto a = hn::Set(tag, values[i]);
-                hn::Store(hn::MulAdd(a, t0, hn::Load(tag, to)), tag, to);
-                hn::Store(hn::MulAdd(a, t1, hn::Load(tag, to + lanes)), tag, to + lanes);
-            }
-        }
+        Vector t[vectors];
+        for (int k = 0; k < vectors; ++k) t[k] = hn::Zero(Columns::tag);
+        for (std::int64_t i = begin; i < end; ++i) Columns::Gather(values[i], x[indices[i]].values + c, t);
+        for (std::int64_t i = begin; i < end; ++i) Columns::Scatter(values[i], t, z[indices[i]].values + c);
     }
+}
+
+template <int vectors>
+HWY_ATTR void AddColumns(const ScaledRows& a, const std::int32_t* places, const TileRow* x, TileRow* z,
+                         std::int64_t c) {
+    using Columns = Group<vectors>;
+    const std::int32_t* const indices = a.indices.data();
+    const double* const values = a.values.data();
+    for (std::int64_t row = 0; row < a.rows(); ++row) {
+        const std::int64_t begin = a.indptr[static_cast<std::size_t>(row)],
+                           end = a.indptr[static_cast<std::size_t>(row) + 1];
+        double* const to = z[places[row]].values + c;
+        Vector sums[vectors];
+        Columns::Load(to, sums);
+        for (std::int64_t i = begin; i < end; ++i) Columns::Gather(values[i], x[indices[i]].values + c, sums);
+        Columns::Store(sums, to);
+    }
+}
+
+/// Calls `body` for four, two or one vectors of columns at a time, with the first of them.
+template <typename Body>
+HWY_INLINE void ForColumns(TileColumns columns, const Body& body) {
+    const std::int64_t lanes = Group<1>::lanes(), end = columns.first + columns.count;
+    std::int64_t c = columns.first;
+    for (; c + 4 * lanes <= end; c += 4 * lanes) body(std::integral_constant<int, 4>(), c);
+    for (; c + 2 * lanes <= end; c += 2 * lanes) body(std::integral_constant<int, 2>(), c);
+    for (; c < end; c += lanes) body(std::integral_constant<int, 1>(), c);
+}
+
+HWY_ATTR void AddFusedProduct(const ScaledRows& rows, const TileRow* x, TileRow* z, TileColumns columns) {
+    ForColumns(columns, [&](auto vectors, std::int64_t c)
+                            HWY_ATTR { AddFusedColumns<decltype(vectors)::value>(rows, x, z, c); });
+}
+
+HWY_ATTR void AddProduct(const ScaledRows& a, const std::int32_t* places, const TileRow* x, TileRow* z,
+                         TileColumns columns) {
+    ForColumns(columns, [&](auto vectors, std::int64_t c)
+                            HWY_ATTR { AddColumns<decltype(vectors)::value>(a, places, x, z, c); });
 }
 
 }  // namespace eckart::matrix::HWY_NAMESPACE
@@ -57,6 +111,7 @@ HWY_AFTER_NAMESPACE();
 namespace eckart::matrix {
 
 HWY_EXPORT(AddFusedProduct);
+HWY_EXPORT(AddProduct);
 
 namespace {
 
@@ -101,8 +156,13 @@ ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWei
     return rows;
 }
 
-void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z) {
-    HWY_DYNAMIC_DISPATCH(AddFusedProduct)(rows, x, z);
+void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z, TileColumns columns) {
+    HWY_DYNAMIC_DISPATCH(AddFusedProduct)(rows, x, z, columns);
+}
+
+void add_product(const ScaledRows& a, std::span<const std::int32_t> places, const TileRow* x, TileRow* z,
+                 TileColumns columns) {
+    HWY_DYNAMIC_DISPATCH(AddProduct)(a, places.data(), x, z, columns);
 }
 
 }  // namespace eckart::matrix

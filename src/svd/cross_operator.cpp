@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <future>
 #include <optional>
+#include <utility>
+
+#include <omp.h>
 
 namespace eckart::svd {
 
@@ -25,11 +28,21 @@ std::int64_t nonzeros_of(const matrix::MatrixReader& reader) {
     return sum;
 }
 
-std::int64_t kept_bytes(const matrix::MatrixReader& reader, int groups) {
+std::int64_t kept_bytes(const matrix::MatrixReader& reader, const PassPlan& plan, int threads) {
     std::int64_t rows = 0;
     for (const matrix::BlockEntry& block : reader.manifest().blocks) rows += block.rows;
-    const std::int64_t all = 12 * nonzeros_of(reader) + 8 * rows;
-    return all / groups + reader.largest_block_bytes();
+    const std::int64_t nonzeros = nonzeros_of(reader) / plan.groups;
+    rows /= plan.groups;
+    switch (plan.kept) {
+        case Kept::nothing:
+            return 0;
+        case Kept::rows:
+            return 12 * nonzeros + 8 * rows + reader.largest_block_bytes();
+        case Kept::products:
+            return RowProducts::most_bytes(rows, nonzeros, reader.column_count(), threads) +
+                   reader.largest_block_bytes();
+    }
+    throw Error("no such thing is kept");
 }
 
 std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan) {
@@ -50,16 +63,39 @@ std::int64_t exchanged_bytes(std::int64_t order, std::int64_t width, const PassP
     return 2 * (order * width * plan.groups - kept_here) * static_cast<std::int64_t>(sizeof(double));
 }
 
-PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory) {
-    for (int strips = 1; strips <= ranks; ++strips) {
-        if (ranks % strips != 0) continue;
-        PassPlan plan{ranks / strips, strips, false};
-        const std::int64_t needed = pass_bytes(reader, width, plan);
-        if (needed > memory) continue;
-        plan.keep_rows = needed + kept_bytes(reader, plan.groups) <= memory;
-        return plan;
+namespace {
+
+/// What is different between plans that keep the same: reading once, then a dozen passes with their exchange.
+/// The rates are those of one core of an EPYC and of memory shared by two ranks; only their ratios matter.
+double seconds_of(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan) {
+    constexpr double passes = 12, read_nonzeros = 1.5e7, flops = 2e10, exchanged = 1e9;
+    constexpr std::int64_t least = 16;  // columns that a core multiplies at its full rate
+    const double nonzeros = static_cast<double>(nonzeros_of(reader)) / plan.groups;
+    const std::int64_t strip = (width + plan.strips - 1) / plan.strips;
+    const double numbers = 2 * static_cast<double>(reader.column_count() * strip);
+    return nonzeros / read_nonzeros +
+           passes * (4 * nonzeros * static_cast<double>(std::max(strip, least)) / flops +
+                     numbers * sizeof(double) / exchanged);
+}
+
+}  // namespace
+
+PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory,
+                   int threads) {
+    for (const Kept kept : {Kept::products, Kept::rows, Kept::nothing}) {
+        std::optional<PassPlan> best;
+        for (int strips = 1; strips <= ranks; ++strips) {
+            const PassPlan plan{ranks / strips, strips, kept};
+            if (ranks % strips != 0 ||
+                pass_bytes(reader, width, plan) + kept_bytes(reader, plan, threads) > memory)
+                continue;
+            if (!best ||
+                (kept != Kept::nothing && seconds_of(reader, width, plan) < seconds_of(reader, width, *best)))
+                best = plan;
+        }
+        if (best) return *best;
     }
-    const std::int64_t least = pass_bytes(reader, width, {1, ranks, false});
+    const std::int64_t least = pass_bytes(reader, width, {1, ranks, Kept::nothing});
     throw Error(
         "a pass over panels of {} columns needs {} a rank, {} are left: use more ranks, a larger "
         "--memory or a smaller --block",
@@ -74,23 +110,19 @@ CrossOperator::CrossOperator(const mpi::Communicator& comm, const matrix::Matrix
       split_(split),
       weight_(weight),
       plan_(plan),
-      threads_(threads) {
+      threads_(threads),
+      scratch_(static_cast<std::size_t>(threads)) {
     const std::vector<double> all = reader.one_hot_diagonal(weight);
     for (std::int64_t i = first_row(); i < first_row() + local_rows(); ++i)
         diagonal_.push_back(all[static_cast<std::size_t>(split.coupled[static_cast<std::size_t>(i)])]);
 }
 
 dense::TallMatrix CrossOperator::apply(const dense::Columns& x) {
-    Tiles strip = gather_strip(x);
-    Tiles sum(strip.size());
-    mpi::agree(comm(), [&] { add_rows(strip, sum); });
-    strip = Tiles();
-    dense::TallMatrix z = scatter_strip(sum, x.columns);
-    for (std::int64_t j = 0; j < x.columns; ++j)
-        for (std::int64_t i = 0; i < x.rows; ++i)
-            z.column(j)[i] += diagonal_[static_cast<std::size_t>(i)] * x.data[j * x.rows + i];
+    gather_strip(x);
+    z_.assign(x_.size(), {});
+    mpi::agree(comm(), [&] { add_rows(x.columns); });
     ++passes_;
-    return z;
+    return scatter_strip(x);
 }
 
 /// Columns of tile `tile` of a strip, of a panel of `columns`.
@@ -104,34 +136,110 @@ std::int64_t CrossOperator::tiles_of_strip(std::int64_t columns, int strip) cons
     return tiles_of(columns * (strip + 1) / plan_.strips - columns * strip / plan_.strips);
 }
 
+namespace {
+
+constexpr std::int64_t cached_rows = 64;  ///< of a tile, while its columns are gone through
+
+/// Columns of `rows` numbers, one after the other, into the first columns of a tile.
+void spread(const double* columns, std::int64_t rows, std::int64_t count, matrix::TileRow* tile) {
+    for (std::int64_t first = 0; first < rows; first += cached_rows)
+        for (std::int64_t j = 0; j < count; ++j)
+            for (std::int64_t i = first; i < std::min(rows, first + cached_rows); ++i)
+                tile[i].values[j] = columns[j * rows + i];
+}
+
+/// And back.
+void collect(const matrix::TileRow* tile, std::int64_t rows, std::int64_t count, double* columns) {
+    for (std::int64_t first = 0; first < rows; first += cached_rows)
+        for (std::int64_t j = 0; j < count; ++j)
+            for (std::int64_t i = first; i < std::min(rows, first + cached_rows); ++i)
+                columns[j * rows + i] = tile[i].values[j];
+}
+
+}  // namespace
+
 /// Tile after tile travels to the ranks whose strip it is in, so that what is under way stays small.
-CrossOperator::Tiles CrossOperator::gather_strip(const dense::Columns& x) const {
+void CrossOperator::gather_strip(const dense::Columns& x) {
     const int own = plan_.strip(comm().rank());
-    Tiles tiles(static_cast<std::size_t>(tiles_of_strip(x.columns, own) * size()));
-    std::vector<double> outgoing;
-    mpi::Received<double> incoming;
+    x_.assign(static_cast<std::size_t>(tiles_of_strip(x.columns, own) * size()), {});
     for (std::int64_t tile = 0; tile < tiles_of((x.columns + plan_.strips - 1) / plan_.strips); ++tile) {
-        outgoing.clear();
+        outgoing_.clear();
         std::vector<std::int64_t> counts;
         for (int rank = 0; rank < comm().size(); ++rank) {
             const Range range = tile_columns(x.columns, plan_.strip(rank), tile);
-            outgoing.insert(outgoing.end(), x.data + range.first * x.rows, x.data + range.end * x.rows);
+            outgoing_.insert(outgoing_.end(), x.data + range.first * x.rows, x.data + range.end * x.rows);
             counts.push_back(range.size() * x.rows);
         }
-        mpi::all_to_all<double>(comm(), outgoing, counts, incoming);
+        mpi::all_to_all<double>(comm(), outgoing_, counts, incoming_);
         const std::int64_t width = tile_columns(x.columns, own, tile).size();
-        const double* from = incoming.values.data();
-        for (int rank = 0; rank < comm().size(); ++rank)
-            for (std::int64_t j = 0; j < width; ++j)
-                for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
-                    tiles[static_cast<std::size_t>(tile * size() + i)].values[j] = *from++;
+        const double* from = incoming_.values.data();
+        for (int rank = 0; width > 0 && rank < comm().size(); ++rank) {
+            const std::int64_t first = first_row(rank), rows = first_row(rank + 1) - first;
+            spread(from, rows, width, x_.data() + tile * size() + first);
+            from += rows * width;
+        }
     }
-    return tiles;
 }
 
-void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
-    if (!kept_.empty()) return multiply(kept_, x, z);
-    // While one block is multiplied, the next is scaled and sorted, and the one after it read and checked.
+/// The sum over the groups, and what the one-hot rows add.
+dense::TallMatrix CrossOperator::scatter_strip(const dense::Columns& x) {
+    const int own = plan_.strip(comm().rank());
+    dense::TallMatrix sum(x.rows, x.columns);
+    for (std::int64_t tile = 0; tile < tiles_of((x.columns + plan_.strips - 1) / plan_.strips); ++tile) {
+        const std::int64_t width = tile_columns(x.columns, own, tile).size();
+        outgoing_.resize(static_cast<std::size_t>(width * size()));
+        std::vector<std::int64_t> counts;
+        for (int rank = 0; rank < comm().size(); ++rank) {
+            const std::int64_t first = first_row(rank), rows = first_row(rank + 1) - first;
+            if (width > 0)
+                collect(z_.data() + tile * size() + first, rows, width, outgoing_.data() + first * width);
+            counts.push_back(rows * width);
+        }
+        mpi::all_to_all<double>(comm(), outgoing_, counts, incoming_);
+        const double* from = incoming_.values.data();
+        for (int rank = 0; rank < comm().size(); ++rank) {
+            const Range range = tile_columns(x.columns, plan_.strip(rank), tile);
+            for (std::int64_t j = range.first; j < range.end; ++j, from += x.rows) {
+                double* const to = sum.column(j);
+                const double* const column = x.data + j * x.rows;
+                if (plan_.group(rank) == 0)
+                    for (std::int64_t i = 0; i < x.rows; ++i)
+                        to[i] = diagonal_[static_cast<std::size_t>(i)] * column[i];
+                for (std::int64_t i = 0; i < x.rows; ++i) to[i] += from[i];
+            }
+        }
+    }
+    return sum;
+}
+
+/// z += G x of this group's rows, for panels of `columns`.
+void CrossOperator::add_rows(std::int64_t columns) {
+    if (plan_.kept == Kept::nothing)
+        return for_each_block([&](const matrix::ScaledRows& rows) { add_block(rows, columns); });
+    if (!read_) keep_rows();
+    // A part of the panel stays in cache while all rows pass.
+    for_each_part(columns, [&](std::int64_t at, matrix::TileColumns part, RowProducts::Scratch& scratch) {
+        for (const matrix::ScaledRows& rows : rows_)
+            matrix::add_fused_product(rows, x_.data() + at, z_.data() + at, part);
+        if (products_) products_->add(x_.data() + at, z_.data() + at, part, scratch);
+    });
+}
+
+void CrossOperator::add_block(const matrix::ScaledRows& rows, std::int64_t columns) {
+    for_each_part(columns, [&](std::int64_t at, matrix::TileColumns part, RowProducts::Scratch&) {
+        matrix::add_fused_product(rows, x_.data() + at, z_.data() + at, part);
+    });
+}
+
+void CrossOperator::keep_rows() {
+    for_each_block([&](matrix::ScaledRows& rows) { rows_.push_back(std::move(rows)); });
+    if (plan_.kept == Kept::products) products_.emplace(std::exchange(rows_, {}), size(), threads_);
+    read_ = true;
+}
+
+/// While one block is worked on, the next is scaled and sorted, and the one after it read and checked.
+template <typename Work>
+void CrossOperator::for_each_block(const Work& work) const {
     matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm().rank()), plan_.groups));
     const auto next_rows = [&]() -> std::optional<matrix::ScaledRows> {
         const auto block = stream.next();
@@ -141,45 +249,30 @@ void CrossOperator::add_rows(const Tiles& x, Tiles& z) {
     std::optional<matrix::ScaledRows> rows = next_rows();
     while (rows) {
         std::future<std::optional<matrix::ScaledRows>> ahead = std::async(std::launch::async, next_rows);
-        multiply(std::span(&*rows, 1), x, z);
-        if (plan_.keep_rows) kept_.push_back(std::move(*rows));
+        work(*rows);
         rows = ahead.get();
     }
 }
 
-/// A tile stays in cache while all rows pass.
-void CrossOperator::multiply(std::span<const matrix::ScaledRows> blocks, const Tiles& x, Tiles& z) const {
-    const auto tiles = size() == 0 ? 0 : static_cast<std::int64_t>(x.size()) / size();
+/// Calls `work` with the first row of a tile, columns of it, and a thread's scratch: whole tiles, or, where
+/// there are more threads than tiles, parts of them.
+template <typename Work>
+void CrossOperator::for_each_part(std::int64_t columns, const Work& work) {
+    const int strip = plan_.strip(comm().rank());
+    const std::int64_t tiles = tiles_of_strip(columns, strip);
+    std::int64_t width = matrix::tile_width;
+    while (width > matrix::least_columns && tiles * (matrix::tile_width / width) < threads_) width /= 2;
+    const std::int64_t parts = matrix::tile_width / width;
 #pragma omp parallel for num_threads(threads_) schedule(dynamic)
-    for (std::int64_t tile = 0; tile < tiles; ++tile)
-        for (const matrix::ScaledRows& rows : blocks)
-            matrix::add_fused_product(rows, x.data() + tile * size(), z.data() + tile * size());
-}
-
-dense::TallMatrix CrossOperator::scatter_strip(const Tiles& z, std::int64_t columns) const {
-    const int own = plan_.strip(comm().rank());
-    dense::TallMatrix sum(local_rows(), columns);
-    std::vector<double> outgoing;
-    mpi::Received<double> incoming;
-    for (std::int64_t tile = 0; tile < tiles_of((columns + plan_.strips - 1) / plan_.strips); ++tile) {
-        outgoing.clear();
-        std::vector<std::int64_t> counts;
-        const std::int64_t width = tile_columns(columns, own, tile).size();
-        for (int rank = 0; rank < comm().size(); ++rank) {
-            for (std::int64_t j = 0; j < width; ++j)
-                for (std::int64_t i = first_row(rank); i < first_row(rank + 1); ++i)
-                    outgoing.push_back(z[static_cast<std::size_t>(tile * size() + i)].values[j]);
-            counts.push_back((first_row(rank + 1) - first_row(rank)) * width);
-        }
-        mpi::all_to_all<double>(comm(), outgoing, counts, incoming);
-        const double* from = incoming.values.data();
-        for (int rank = 0; rank < comm().size(); ++rank) {
-            const Range range = tile_columns(columns, plan_.strip(rank), tile);
-            for (std::int64_t j = range.first; j < range.end; ++j)
-                for (std::int64_t i = 0; i < local_rows(); ++i) sum.column(j)[i] += *from++;
-        }
+    for (std::int64_t i = 0; i < tiles * parts; ++i) {
+        const std::int64_t tile = i / parts, first = i % parts * width,
+                           used = tile_columns(columns, strip, tile).size() - first;
+        if (used <= 0) continue;
+        const std::int64_t whole =
+            (used + matrix::least_columns - 1) / matrix::least_columns * matrix::least_columns;
+        work(tile * size(), matrix::TileColumns{first, std::min(width, whole)},
+             scratch_[static_cast<std::size_t>(omp_get_thread_num())]);
     }
-    return sum;
 }
 
 }  // namespace eckart::svd

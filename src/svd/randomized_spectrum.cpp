@@ -217,6 +217,18 @@ std::vector<double> right_vectors(const SymmetricOperator& gram, const TallMatri
     return all;
 }
 
+const char* describe(Kept kept) {
+    switch (kept) {
+        case Kept::nothing:
+            return "rows of W, streamed in every pass";
+        case Kept::rows:
+            return "rows of W, kept";
+        case Kept::products:
+            return "rows of W, kept as products";
+    }
+    return "";
+}
+
 /// What a run will do and hold, decided before any data is read.
 struct RunPlan {
     KrylovSizes sizes;
@@ -250,10 +262,11 @@ RunPlan plan_run(const matrix::MatrixReader& reader, int ranks, const Randomized
         plan.memory.add("explicit G", bytes);
         return plan;
     }
-    plan.pass = plan_pass(reader, ranks, width, plan.memory.left());
+    plan.pass = plan_pass(reader, ranks, width, plan.memory.left(), options.threads);
     plan.memory.add(fmt::format("panels of a pass, {} columns in {} strips", width, plan.pass.strips),
                     pass_bytes(reader, width, plan.pass));
-    if (plan.pass.keep_rows) plan.memory.add("rows of W, kept", kept_bytes(reader, plan.pass.groups));
+    if (plan.pass.kept != Kept::nothing)
+        plan.memory.add(describe(plan.pass.kept), kept_bytes(reader, plan.pass, options.threads));
     return plan;
 }
 
@@ -262,13 +275,11 @@ std::unique_ptr<SymmetricOperator> make_operator(const mpi::Communicator& comm,
                                                  const CoupledColumns& split, const RunPlan& plan,
                                                  const RandomizedOptions& options, Progress& progress) {
     const std::int64_t traffic = exchanged_bytes(reader.column_count(), plan.sizes.block, plan.pass);
-    progress.note(
-        plan.why +
-        (plan.is_explicit
-             ? std::string(": G is formed")
-             : fmt::format(": rows, {}, by {} groups x {} strips of ranks, which exchange {}",
-                           plan.pass.keep_rows ? "kept in memory" : "streamed in every pass",
-                           plan.pass.groups, plan.pass.strips, format_bytes(static_cast<double>(traffic)))));
+    progress.note(plan.why + (plan.is_explicit
+                                  ? std::string(": G is formed")
+                                  : fmt::format(": {}, by {} groups x {} strips of ranks, which exchange {}",
+                                                describe(plan.pass.kept), plan.pass.groups, plan.pass.strips,
+                                                format_bytes(static_cast<double>(traffic)))));
     if (plan.is_explicit)
         return std::make_unique<ExplicitOperator>(comm, reader, split, options.weight, progress);
     return std::make_unique<CrossOperator>(comm, reader, split, options.weight, plan.pass, options.threads);

@@ -68,32 +68,30 @@ TEST(Operator, MultipliesAsTheDenseMatrixOnEveryArrangement) {
     const matrix::MatrixReader reader = planted.open();
     Progress progress = Progress::silent();
     const CoupledColumns split = coupled_columns(comm, reader, matrix::RowWeight::uniform, progress);
-    for (int strips = 1; strips <= comm.size(); ++strips) {
-        if (comm.size() % strips != 0) continue;
-        for (const std::int64_t width : {1, 5, 37}) {
-            CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform,
-                               {comm.size() / strips, strips, true}, 2);
-            const CounterRandom random(9);
-            dense::TallMatrix x(gram.local_rows(), width);
-            for (std::int64_t j = 0; j < width; ++j)
-                for (std::int64_t i = 0; i < x.rows(); ++i)
-                    x.column(j)[i] = random.gaussian(gram.first_row() + i, j);
-            for (int pass = 0; pass < 2; ++pass) {  // the second from memory
-                const std::int64_t before = bytes_sent;
-                const dense::TallMatrix z = gram.apply(x);
-                EXPECT_EQ(mpi::all_sum(comm, bytes_sent - before),
-                          exchanged_bytes(gram.size(), width, {comm.size() / strips, strips, true}));
-                for (std::int64_t j = 0; j < width; ++j)
-                    for (std::int64_t i = 0; i < z.rows(); ++i) {
-                        double wanted = 0;
-                        for (std::int64_t k = 0; k < gram.size(); ++k)
-                            wanted += planted.gram.at(split.coupled[gram.first_row() + i], split.coupled[k]) *
-                                      random.gaussian(k, j);
-                        EXPECT_NEAR(z.column(j)[i], wanted, 1e-11 * trace_of(planted.gram));
-                    }
+    const CounterRandom random(9);
+    for (int strips = 1; strips <= comm.size(); ++strips)
+        for (const Kept kept : {Kept::nothing, Kept::rows, Kept::products})
+            for (const std::int64_t width : {1, 5, 37, 70}) {
+                if (comm.size() % strips != 0) continue;
+                const PassPlan plan{comm.size() / strips, strips, kept};
+                CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, plan, 2);
+                const dense::TallMatrix x = gaussian(gram, 9, 0, width);
+                for (int pass = 0; pass < 2; ++pass) {  // the second from memory
+                    const std::int64_t before = bytes_sent;
+                    const dense::TallMatrix z = gram.apply(x);
+                    EXPECT_EQ(mpi::all_sum(comm, bytes_sent - before),
+                              exchanged_bytes(gram.size(), width, plan));
+                    for (std::int64_t j = 0; j < width; ++j)
+                        for (std::int64_t i = 0; i < z.rows(); ++i) {
+                            double wanted = 0;
+                            for (std::int64_t k = 0; k < gram.size(); ++k)
+                                wanted +=
+                                    planted.gram.at(split.coupled[gram.first_row() + i], split.coupled[k]) *
+                                    random.gaussian(k, j);
+                            EXPECT_NEAR(z.column(j)[i], wanted, 1e-11 * trace_of(planted.gram));
+                        }
+                }
             }
-        }
-    }
 }
 
 /// Writes here and there into the middle half of a file.
@@ -110,7 +108,7 @@ TEST(Operator, ABlockDamagedBetweenPassesIsNamedByAllRanks) {
     const matrix::MatrixReader reader = planted.open();
     Progress progress = Progress::silent();
     const CoupledColumns split = coupled_columns(comm, reader, matrix::RowWeight::uniform, progress);
-    CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, {comm.size(), 1, false}, 1);
+    CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, {comm.size(), 1, Kept::nothing}, 1);
     const dense::TallMatrix x = gaussian(gram, 1, 0, 20);
     gram.apply(x);
     comm.barrier();

@@ -28,14 +28,26 @@ struct ScaledRows {
 ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWeight weight,
                        std::span<const std::int32_t> position);
 
-/// A tile is 16 columns of a panel, row-major: a non-zero of W touches two whole cache lines of it.
-inline constexpr std::int64_t tile_width = 16;
+/// A tile is 32 columns of a panel, row-major: four cache lines a row, so that what is said of a non-zero
+/// once serves many columns, while the rows of frequent columns stay in cache.
+inline constexpr std::int64_t tile_width = 32;
 struct alignas(64) TileRow {
     double values[tile_width];
 };
 
-/// z += A'(A x) for the rows A. Columns of a panel never meet, so tiles can be worked on side by side.
-/// Cost: 4 x 16 flops a non-zero; the rows are read once, x and z stay in cache.
-void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z);
+/// Columns [first, first + count) of a tile; both are multiples of `least_columns`.
+struct TileColumns {
+    std::int64_t first = 0, count = tile_width;
+};
+inline constexpr std::int64_t least_columns = 8;
+
+/// z += A'(A x) for the rows A, row after row. Cost: 4 x columns flops a non-zero, 3 x columns numbers of x
+/// and z.
+void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z, TileColumns columns);
+
+/// z[places[r]] += sum_c a_rc x[c]: the rows of a sparse matrix, of which no two have one place.
+/// Cost: 2 x columns flops a non-zero, columns numbers of x.
+void add_product(const ScaledRows& a, std::span<const std::int32_t> places, const TileRow* x, TileRow* z,
+                 TileColumns columns);
 
 }  // namespace eckart::matrix

@@ -3,36 +3,47 @@
 #include "eckart/dense/tall_matrix.hpp"
 #include "eckart/matrix/kernels.hpp"
 #include "eckart/matrix/matrix_reader.hpp"
+#include "eckart/mpi/collectives.hpp"
 #include "eckart/mpi/communicator.hpp"
 #include "eckart/svd/coupled_columns.hpp"
+#include "eckart/svd/row_products.hpp"
 #include "eckart/svd/symmetric_operator.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace eckart::svd {
+
+/// What stays in memory after the blocks were read once.
+enum class Kept {
+    nothing,   ///< every pass reads them again
+    rows,      ///< the scaled rows
+    products,  ///< `RowProducts`, which takes more room and half the time
+};
 
 /// How the ranks share a pass: `groups` x `strips` of them; a group takes a share of the blocks, a rank of it
 /// a strip of the panel's columns. More strips need less memory, more groups read less.
 struct PassPlan {
     int groups = 1;
     int strips = 1;
-    bool keep_rows = false;  ///< the scaled rows stay in memory after the first pass
+    Kept kept = Kept::nothing;
 
     int group(int rank) const { return rank / strips; }
     int strip(int rank) const { return rank % strips; }
 };
 
-/// The fewest strips that fit in `memory` bytes a rank, for panels of `width` columns; the rows are kept when
-/// there is room for them. Throws `Error` saying what would fit when nothing does.
-PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory);
+/// The plan with which panels of `width` columns pass soonest in `memory` bytes a rank: as much is kept as
+/// there is room for, then the least is sent. Throws `Error` saying what would fit when nothing does.
+PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory,
+                   int threads);
 /// Bytes a rank holds while a panel of `width` columns is multiplied, without the panel and the kept rows.
 std::int64_t pass_bytes(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan);
 /// Bytes that all ranks together send to others while X and Z of `order` x `width` travel.
 std::int64_t exchanged_bytes(std::int64_t order, std::int64_t width, const PassPlan& plan);
-/// Bytes of a group's rows when they are kept.
-std::int64_t kept_bytes(const matrix::MatrixReader& reader, int groups);
+/// Bytes a rank holds of what is kept, at most.
+std::int64_t kept_bytes(const matrix::MatrixReader& reader, const PassPlan& plan, int threads);
 /// Of all blocks.
 std::int64_t nonzeros_of(const matrix::MatrixReader& reader);
 
@@ -56,10 +67,15 @@ private:
     };
     Range tile_columns(std::int64_t columns, int strip, std::int64_t tile) const;
     std::int64_t tiles_of_strip(std::int64_t columns, int strip) const;
-    Tiles gather_strip(const dense::Columns& x) const;
-    void add_rows(const Tiles& x, Tiles& z);
-    void multiply(std::span<const matrix::ScaledRows> blocks, const Tiles& x, Tiles& z) const;
-    dense::TallMatrix scatter_strip(const Tiles& z, std::int64_t columns) const;
+    void gather_strip(const dense::Columns& x);
+    void add_rows(std::int64_t columns);
+    void add_block(const matrix::ScaledRows& rows, std::int64_t columns);
+    void keep_rows();
+    template <typename Work>
+    void for_each_block(const Work& work) const;
+    template <typename Work>
+    void for_each_part(std::int64_t columns, const Work& work);
+    dense::TallMatrix scatter_strip(const dense::Columns& x);
 
     const matrix::MatrixReader& reader_;
     const CoupledColumns& split_;
@@ -67,7 +83,13 @@ private:
     PassPlan plan_;
     int threads_;
     std::vector<double> diagonal_;  ///< of this rank's rows: the one-hot rows
-    std::vector<matrix::ScaledRows> kept_;
+    bool read_ = false;             ///< what is kept is there
+    std::vector<matrix::ScaledRows> rows_;
+    std::optional<RowProducts> products_;
+    std::vector<RowProducts::Scratch> scratch_;  ///< one a thread
+    Tiles x_, z_;  ///< this rank's strip of the panel and of the product; they stay, as their memory does
+    std::vector<double> outgoing_;
+    mpi::Received<double> incoming_;
     std::int64_t passes_ = 0;
 };
 

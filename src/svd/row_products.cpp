@@ -1,0 +1,261 @@
+#include "eckart/svd/row_products.hpp"
+
+#include "eckart/base/error.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <tuple>
+#include <utility>
+
+namespace eckart::svd {
+
+using matrix::ScaledRows;
+using matrix::TileRow;
+
+namespace {
+
+constexpr std::int64_t longest_short = 32;    ///< a row of more non-zeros has too many pairs to be counted
+constexpr std::int64_t rows_a_chunk = 2048;   ///< T has 256 bytes a row, and half of the second cache
+constexpr std::int64_t columns_a_piece = 64;  ///< of G, so that threads have something to share
+
+std::int64_t length(const ScaledRows& rows, std::int64_t row) {
+    return rows.indptr[static_cast<std::size_t>(row) + 1] - rows.indptr[static_cast<std::size_t>(row)];
+}
+std::span<const std::int32_t> indices(const ScaledRows& rows, std::int64_t row) {
+    return std::span(rows.indices)
+        .subspan(static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row)]),
+                 static_cast<std::size_t>(length(rows, row)));
+}
+std::span<const double> values(const ScaledRows& rows, std::int64_t row) {
+    return std::span(rows.values)
+        .subspan(static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row)]),
+                 static_cast<std::size_t>(length(rows, row)));
+}
+
+void append(ScaledRows& to, const ScaledRows& from, std::int64_t row) {
+    const auto columns = indices(from, row);
+    const auto numbers = values(from, row);
+    to.indices.insert(to.indices.end(), columns.begin(), columns.end());
+    to.values.insert(to.values.end(), numbers.begin(), numbers.end());
+    to.indptr.push_back(to.nonzeros());
+}
+
+/// All rows in one list, the shortest first; the blocks are given back one by one.
+ScaledRows by_length(std::vector<ScaledRows> blocks) {
+    std::vector<std::int64_t> rows_of, nonzeros_of;  // by length; the last is all that is not short
+    rows_of.resize(longest_short + 2), nonzeros_of.resize(longest_short + 2);
+    const auto class_of = [](std::int64_t n) {
+        return static_cast<std::size_t>(std::min(n, longest_short + 1));
+    };
+    for (const ScaledRows& block : blocks)
+        for (std::int64_t row = 0; row < block.rows(); ++row) {
+            const std::int64_t n = length(block, row);
+            ++rows_of[class_of(n)], nonzeros_of[class_of(n)] += n;
+        }
+    ScaledRows all;
+    all.indptr.resize(
+        static_cast<std::size_t>(std::accumulate(rows_of.begin(), rows_of.end(), std::int64_t{1})));
+    all.indices.resize(
+        static_cast<std::size_t>(std::accumulate(nonzeros_of.begin(), nonzeros_of.end(), std::int64_t{0})));
+    all.values.resize(all.indices.size());
+    std::exclusive_scan(rows_of.begin(), rows_of.end(), rows_of.begin(), std::int64_t{0});
+    std::exclusive_scan(nonzeros_of.begin(), nonzeros_of.end(), nonzeros_of.begin(), std::int64_t{0});
+    for (ScaledRows& block : blocks) {
+        for (std::int64_t row = 0; row < block.rows(); ++row) {
+            const std::size_t c = class_of(length(block, row));
+            std::ranges::copy(indices(block, row), all.indices.begin() + nonzeros_of[c]);
+            std::ranges::copy(values(block, row), all.values.begin() + nonzeros_of[c]);
+            nonzeros_of[c] += length(block, row);
+            all.indptr[static_cast<std::size_t>(++rows_of[c])] = nonzeros_of[c];
+        }
+        block = ScaledRows();
+    }
+    return all;
+}
+
+/// The first `count` rows by columns: row c says which rows have column c, and with what.
+ScaledRows transposed(const ScaledRows& rows, std::int64_t first, std::int64_t count, std::int64_t columns) {
+    const std::int64_t begin = rows.indptr[static_cast<std::size_t>(first)],
+                       end = rows.indptr[static_cast<std::size_t>(first + count)];
+    ScaledRows result;
+    result.indptr.assign(static_cast<std::size_t>(columns) + 2, 0);
+    for (std::int64_t i = begin; i < end; ++i)
+        ++result.indptr[static_cast<std::size_t>(rows.indices[static_cast<std::size_t>(i)]) + 2];
+    std::partial_sum(result.indptr.begin(), result.indptr.end(), result.indptr.begin());
+    result.indices.resize(static_cast<std::size_t>(end - begin));
+    result.values.resize(static_cast<std::size_t>(end - begin));
+    for (std::int64_t row = 0; row < count; ++row) {
+        const auto numbers = values(rows, first + row);
+        std::size_t i = 0;
+        for (const std::int32_t column : indices(rows, first + row)) {
+            const auto at = static_cast<std::size_t>(result.indptr[static_cast<std::size_t>(column) + 1]++);
+            result.indices[at] = static_cast<std::int32_t>(row), result.values[at] = numbers[i++];
+        }
+    }
+    result.indptr.pop_back();
+    return result;
+}
+
+void drop_empty(PlacedRows& matrix) {
+    std::vector<std::int64_t> indptr{0};
+    for (std::int64_t row = 0; row < matrix.rows.rows(); ++row) {
+        if (length(matrix.rows, row) == 0) continue;
+        matrix.places.push_back(static_cast<std::int32_t>(row));
+        indptr.push_back(matrix.rows.indptr[static_cast<std::size_t>(row) + 1]);
+    }
+    matrix.rows.indptr = std::move(indptr);
+}
+
+/// The longest rows that are cheaper as pairs: a row's entries in G, which cost one number each, against its
+/// non-zeros, which cost two, counted on a sample of G's columns. Rows come by length.
+std::int64_t longest_as_pairs(const ScaledRows& rows, const ScaledRows& by_column) {
+    constexpr std::int64_t sample = 8;
+    std::vector<std::int64_t> entries(longest_short + 1), nonzeros(longest_short + 1);
+    std::vector<std::int64_t> seen_by(static_cast<std::size_t>(by_column.rows()), -1);
+    for (std::int64_t column = 0; column < by_column.rows(); column += sample)
+        for (const std::int32_t row : indices(by_column, column)) {
+            const auto n = static_cast<std::size_t>(length(rows, row));
+            ++nonzeros[n];
+            for (const std::int32_t other : indices(rows, row)) {
+                std::int64_t& last = seen_by[static_cast<std::size_t>(other)];
+                if (last != column) ++entries[n], last = column;
+            }
+        }
+    std::int64_t longest = 0;
+    while (longest < longest_short && entries[static_cast<std::size_t>(longest) + 1] <=
+                                          2 * nonzeros[static_cast<std::size_t>(longest) + 1])
+        ++longest;
+    return longest;
+}
+
+/// Column c of G = A'A, both triangles, for the rows before `end`; sums and their columns are the caller's.
+void append_gram_column(ScaledRows& to, const ScaledRows& rows, const ScaledRows& by_column, std::int64_t c,
+                        std::int64_t end, std::vector<double>& sums, std::vector<std::int32_t>& met) {
+    met.clear();
+    const auto numbers = values(by_column, c);
+    std::size_t i = 0;
+    for (const std::int32_t row : indices(by_column, c)) {
+        if (row >= end) break;  // rows come in order
+        const double a = numbers[i++];
+        const auto others = values(rows, row);
+        std::size_t k = 0;
+        for (const std::int32_t column : indices(rows, row)) {
+            double& sum = sums[static_cast<std::size_t>(column)];
+            if (sum == 0) met.push_back(column);
+            sum += a * others[k++];
+        }
+    }
+    std::sort(met.begin(), met.end());
+    for (const std::int32_t column : met) {
+        to.indices.push_back(column);
+        to.values.push_back(std::exchange(sums[static_cast<std::size_t>(column)], 0.0));
+    }
+    to.indptr.push_back(to.nonzeros());
+}
+
+/// Rows from `first` on by their rarest column, then by the next: what neighbours share stays in cache.
+std::vector<std::int64_t> cache_friendly(const ScaledRows& rows, std::int64_t first) {
+    std::vector<std::tuple<std::int32_t, std::int32_t, std::int64_t>> keys;
+    for (std::int64_t row = first; row < rows.rows(); ++row) {
+        std::int32_t rarest = -1, next = -1;
+        for (const std::int32_t column : indices(rows, row)) {
+            next = std::max(next, std::min(rarest, column));
+            rarest = std::max(rarest, column);
+        }
+        keys.emplace_back(rarest, next, row);
+    }
+    std::sort(keys.begin(), keys.end());
+    std::vector<std::int64_t> order;
+    for (const auto& key : keys) order.push_back(std::get<2>(key));
+    return order;
+}
+
+}  // namespace
+
+RowProducts::RowProducts(std::vector<ScaledRows> blocks, std::int64_t order, int threads) {
+    const ScaledRows rows = by_length(std::move(blocks));
+    narrow<std::int32_t>(rows.rows());
+    std::int64_t shorts = 0;
+    while (shorts < rows.rows() && length(rows, shorts) <= longest_short) ++shorts;
+    {
+        const ScaledRows by_column = transposed(rows, 0, shorts, order);
+        const std::int64_t longest = longest_as_pairs(rows, by_column);
+        while (shorts > 0 && length(rows, shorts - 1) > longest) --shorts;
+        add_pairs(rows, by_column, shorts, threads);
+    }
+    add_chunks(rows, cache_friendly(rows, shorts), order, threads);
+}
+
+/// G of the rows before `end`.
+void RowProducts::add_pairs(const ScaledRows& rows, const ScaledRows& by_column, std::int64_t end,
+                            int threads) {
+    const std::int64_t columns = by_column.rows();
+    pairs_.resize(static_cast<std::size_t>((columns + columns_a_piece - 1) / columns_a_piece));
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<double> sums(static_cast<std::size_t>(columns));
+        std::vector<std::int32_t> met;
+#pragma omp for schedule(dynamic)
+        for (std::size_t p = 0; p < pairs_.size(); ++p) {
+            PlacedRows piece;
+            const std::int64_t first = static_cast<std::int64_t>(p) * columns_a_piece;
+            for (std::int64_t c = first; c < std::min(columns, first + columns_a_piece); ++c) {
+                append_gram_column(piece.rows, rows, by_column, c, end, sums, met);
+                piece.places.push_back(static_cast<std::int32_t>(c));
+            }
+            piece.rows.indices.shrink_to_fit(), piece.rows.values.shrink_to_fit();
+            pairs_[p] = std::move(piece);
+        }
+    }
+}
+
+/// Rows in the given order.
+void RowProducts::add_chunks(const ScaledRows& rows, const std::vector<std::int64_t>& order,
+                             std::int64_t columns, int threads) {
+    const auto count = static_cast<std::int64_t>(order.size());
+    chunks_.resize(static_cast<std::size_t>((count + rows_a_chunk - 1) / rows_a_chunk));
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (std::size_t c = 0; c < chunks_.size(); ++c) {
+        const std::int64_t first = static_cast<std::int64_t>(c) * rows_a_chunk;
+        Chunk chunk;
+        for (std::int64_t i = first; i < std::min(count, first + rows_a_chunk); ++i)
+            append(chunk.rows.rows, rows, order[static_cast<std::size_t>(i)]);
+        chunk.rows.places.resize(static_cast<std::size_t>(chunk.rows.rows.rows()));
+        std::iota(chunk.rows.places.begin(), chunk.rows.places.end(), 0);
+        chunk.transposed.rows = transposed(chunk.rows.rows, 0, chunk.rows.rows.rows(), columns);
+        drop_empty(chunk.transposed);
+        chunks_[c] = std::move(chunk);
+    }
+}
+
+void RowProducts::add(const TileRow* x, TileRow* z, matrix::TileColumns columns, Scratch& t) const {
+    for (const PlacedRows& piece : pairs_) matrix::add_product(piece.rows, piece.places, x, z, columns);
+    t.resize(rows_a_chunk);
+    for (const Chunk& chunk : chunks_) {
+        std::fill_n(t.begin(), chunk.rows.places.size(), TileRow{});
+        matrix::add_product(chunk.rows.rows, chunk.rows.places, x, t.data(), columns);
+        matrix::add_product(chunk.transposed.rows, chunk.transposed.places, t.data(), z, columns);
+    }
+}
+
+std::int64_t RowProducts::entries() const {
+    std::int64_t sum = 0;
+    for (const PlacedRows& piece : pairs_) sum += piece.rows.nonzeros();
+    for (const Chunk& chunk : chunks_) sum += 2 * chunk.rows.rows.nonzeros();
+    return sum;
+}
+
+std::int64_t RowProducts::most_bytes(std::int64_t rows, std::int64_t nonzeros, std::int64_t order,
+                                     int threads) {
+    // The rows, and by column; then two entries of G a non-zero, or a chunk and its transpose. Columns have
+    // an entry of G's diagonal each, and a chunk a place for each of its columns.
+    constexpr std::int64_t entry = sizeof(std::int32_t) + sizeof(double), row = 2 * sizeof(std::int64_t);
+    const std::int64_t chunks = rows / rows_a_chunk + 1;
+    return nonzeros * 4 * entry + rows * (row + 2 * static_cast<std::int64_t>(sizeof(std::int64_t))) +
+           order * (entry + row + threads * static_cast<std::int64_t>(sizeof(double))) +
+           threads * rows_a_chunk * static_cast<std::int64_t>(sizeof(TileRow)) +
+           std::min(chunks * order, nonzeros) * row;
+}
+
+}  // namespace eckart::svd
