@@ -41,7 +41,11 @@ po::options_description options() {
         "plan-ranks", po::value<int>()->value_name("N"), "ranks to plan for with --dry-run (default: these)")(
         "json", po::bool_switch(), "with --dry-run: sizes and rates as JSON");
     po::options_description all;
-    all.add(driver::corpus_options()).add(driver::counting_options()).add(own).add(driver::job_options());
+    all.add(driver::corpus_options())
+        .add(driver::counting_options())
+        .add(driver::scratch_options())
+        .add(own)
+        .add(driver::job_options());
     return all;
 }
 
@@ -49,13 +53,6 @@ text::CorpusOptions corpus_options(const driver::Command& command) {
     text::CorpusOptions result = driver::read_corpus_options(command);
     result.order = command.get<int>("order");
     return result;
-}
-
-fs::path scratch_root(const driver::Command& command) {
-    if (command.has("scratch")) return command.get<std::string>("scratch");
-    for (const char* name : {"SLURM_TMPDIR", "TMPDIR"})
-        if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
-    return "/tmp";
 }
 
 /// "1e5,1e6,all" -> 100000, 1000000, all.
@@ -82,7 +79,8 @@ matrix::MatrixOptions matrix_options(const driver::Command& command, std::int64_
     result.directory = command.get<std::string>("out");
     // The same directory for the same output, so that a later run finds (or clears) what an earlier one left.
     const std::string out = fs::absolute(result.directory).lexically_normal().string();
-    result.scratch = scratch_root(command) / ("eckart-" + digest_of(out).hex().substr(0, 16));
+    result.scratch = driver::scratch_root(command.has("scratch") ? command.get<std::string>("scratch") : "") /
+                     ("eckart-" + digest_of(out).hex().substr(0, 16));
     result.order = command.get<int>("order");
     result.min_count = command.get<std::int64_t>("min-count");
     result.samples = samples(command.get<std::string>("sample-contexts"));

@@ -35,7 +35,7 @@ po::options_description options() {
         "out", po::value<std::string>()->required()->value_name("FILE"), "the spectrum file")(
         "dry-run", po::bool_switch(), "say what it would take, and stop");
     po::options_description all;
-    all.add(places).add(driver::spectrum_options()).add(driver::job_options());
+    all.add(places).add(driver::spectrum_options()).add(driver::scratch_options()).add(driver::job_options());
     return all;
 }
 
@@ -66,7 +66,13 @@ svd::RandomizedOptions randomized_options(const driver::Command& command, const 
     result.vectors = vectors_wanted(command) > 0;
     result.weight = gram.weight;
     result.memory = gram.memory;
-    result.threads = std::max(1, available_cores() / world.split_by_node().size());
+    const int ranks_here = world.split_by_node().size();
+    result.threads = std::max(1, available_cores() / ranks_here);
+    result.scratch = driver::scratch_root(command.has("scratch") ? command.get<std::string>("scratch") : "");
+    std::error_code none;
+    const fs::space_info space = fs::space(result.scratch, none);
+    result.scratch_bytes =
+        mpi::all_min(world, none ? 0 : static_cast<std::int64_t>(space.available) / ranks_here);
     return result;
 }
 

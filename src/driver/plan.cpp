@@ -3,6 +3,7 @@
 #include "eckart/base/error.hpp"
 #include "eckart/base/memory_plan.hpp"
 #include "eckart/driver/commands.hpp"
+#include "eckart/driver/stage_options.hpp"
 #include "eckart/matrix/forecast.hpp"
 #include "eckart/matrix/matrix_reader.hpp"
 #include "eckart/svd/cross_product.hpp"
@@ -176,13 +177,6 @@ std::string amount(const json& facts, const char* name) {
     return format_count(number(facts, name));
 }
 
-/// The directory in which the scratch of this machine would be.
-fs::path scratch_root(const RunOptions& options) {
-    const char* given = std::getenv("SLURM_TMPDIR");
-    if (given == nullptr) given = std::getenv("TMPDIR");
-    return options.get("scratch", given == nullptr ? "/tmp" : given);
-}
-
 }  // namespace
 
 json matrix_facts(const RunDirectory& directory, const RunOptions& options, const Placement& placement) {
@@ -222,7 +216,7 @@ Resources resources_here(const RunOptions& options, const Placement& placement) 
     const std::string memory = options.get("memory", "");
     with.memory = memory.empty() ? available_memory() / 10 * 8 / with.ranks_per_node : parse_bytes(memory);
     std::error_code error;
-    const fs::space_info space = fs::space(scratch_root(options), error);
+    const fs::space_info space = fs::space(scratch_root(options.get("scratch", "")), error);
     if (!error) with.scratch = static_cast<std::int64_t>(space.available);
     return with;
 }

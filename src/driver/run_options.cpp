@@ -27,8 +27,8 @@ constexpr std::array path_options{"tokenizer", "scratch", "left-vectors"};
 /// What of a stage's program is for a run to set; the rest (places, progress) is the driver's.
 po::options_description options_of(Stage stage) {
     po::options_description options;
-    if (stage == Stage::matrix) options.add(corpus_options()).add(counting_options());
-    if (stage == Stage::spectrum) options.add(spectrum_options());
+    if (stage == Stage::matrix) options.add(corpus_options()).add(counting_options()).add(scratch_options());
+    if (stage == Stage::spectrum) options.add(spectrum_options()).add(scratch_options());
     po::options_description running("Running");
     running.add(job_options().options().front());  // --memory
     return options.add(running);
@@ -191,6 +191,7 @@ po::options_description run_options() {
     return all.add(as_text(corpus_options(), "Corpus"))
         .add(as_text(counting_options(), "Counting"))
         .add(as_text(spectrum_options(), "Spectrum"))
+        .add(as_text(scratch_options(), "Scratch"))
         .add(as_text(options_of(Stage::verify), "Running"));
 }
 

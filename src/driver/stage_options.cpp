@@ -1,6 +1,7 @@
 #include "eckart/driver/stage_options.hpp"
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 
 namespace eckart::driver {
@@ -13,13 +14,25 @@ po::options_description counting_options() {
         "leave out n-grams that occur less often")(
         "sample-contexts", po::value<std::string>()->default_value("all")->value_name("N,..."),
         "contexts to keep, drawn by hash: a number, 'all', or several, each of which makes a matrix in "
-        "DIR/contexts-N")("scratch", po::value<std::string>()->value_name("DIR"),
-                          "for spill files (default $SLURM_TMPDIR, $TMPDIR, /tmp)")(
-        "keep-contexts", po::bool_switch(),
-        "also keep the unmerged rows, with their contexts (see eckart dump)")(
+        "DIR/contexts-N")("keep-contexts", po::bool_switch(),
+                          "also keep the unmerged rows, with their contexts (see eckart dump)")(
         "checkpoint", po::value<double>()->default_value(60)->value_name("SECONDS"),
         "least time between checkpoints of the spill");
     return counting;
+}
+
+po::options_description scratch_options() {
+    po::options_description scratch("Scratch");
+    scratch.add_options()("scratch", po::value<std::string>()->value_name("DIR"),
+                          "for what memory does not hold (default $SLURM_TMPDIR, $TMPDIR, /tmp)");
+    return scratch;
+}
+
+std::filesystem::path scratch_root(const std::string& given) {
+    if (!given.empty()) return given;
+    for (const char* name : {"SLURM_TMPDIR", "TMPDIR"})
+        if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
+    return "/tmp";
 }
 
 po::options_description spectrum_options() {

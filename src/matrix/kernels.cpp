@@ -66,19 +66,25 @@ HWY_ATTR void AddFusedColumns(const ScaledRows& rows, const TileRow* x, TileRow*
     }
 }
 
+/// A sparse matrix by rows, placed.
+struct Rows {
+    const std::int64_t* indptr;
+    const std::int32_t* indices;
+    const double* values;
+    const std::int32_t* places;
+    std::int64_t count;
+};
+
 template <int vectors>
-HWY_ATTR void AddColumns(const ScaledRows& a, const std::int32_t* places, const TileRow* x, TileRow* z,
-                         std::int64_t c) {
+HWY_ATTR void AddColumns(const Rows& a, const TileRow* x, TileRow* z, std::int64_t c) {
     using Columns = Group<vectors>;
-    const std::int32_t* const indices = a.indices.data();
-    const double* const values = a.values.data();
-    for (std::int64_t row = 0; row < a.rows(); ++row) {
-        const std::int64_t begin = a.indptr[static_cast<std::size_t>(row)],
-                           end = a.indptr[static_cast<std::size_t>(row) + 1];
-        double* const to = z[places[row]].values + c;
+    for (std::int64_t row = 0; row < a.count; ++row) {
+        const std::int64_t begin = a.indptr[row], end = a.indptr[row + 1];
+        double* const to = z[a.places[row]].values + c;
         Vector sums[vectors];
         Columns::Load(to, sums);
-        for (std::int64_t i = begin; i < end; ++i) Columns::Gather(values[i], x[indices[i]].values + c, sums);
+        for (std::int64_t i = begin; i < end; ++i)
+            Columns::Gather(a.values[i], x[a.indices[i]].values + c, sums);
         Columns::Store(sums, to);
     }
 }
@@ -98,10 +104,13 @@ HWY_ATTR void AddFusedProduct(const ScaledRows& rows, const TileRow* x, TileRow*
                             HWY_ATTR { AddFusedColumns<decltype(vectors)::value>(rows, x, z, c); });
 }
 
-HWY_ATTR void AddProduct(const ScaledRows& a, const std::int32_t* places, const TileRow* x, TileRow* z,
-                         TileColumns columns) {
+HWY_ATTR void AddProduct(std::span<const std::int64_t> indptr, std::span<const std::int32_t> indices,
+                         std::span<const double> values, std::span<const std::int32_t> places,
+                         const TileRow* x, TileRow* z, TileColumns columns) {
+    const Rows rows{indptr.data(), indices.data(), values.data(), places.data(),
+                    static_cast<std::int64_t>(places.size())};
     ForColumns(columns, [&](auto vectors, std::int64_t c)
-                            HWY_ATTR { AddColumns<decltype(vectors)::value>(a, places, x, z, c); });
+                            HWY_ATTR { AddColumns<decltype(vectors)::value>(rows, x, z, c); });
 }
 
 }  // namespace eckart::matrix::HWY_NAMESPACE
@@ -160,9 +169,10 @@ void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z, Til
     HWY_DYNAMIC_DISPATCH(AddFusedProduct)(rows, x, z, columns);
 }
 
-void add_product(const ScaledRows& a, std::span<const std::int32_t> places, const TileRow* x, TileRow* z,
-                 TileColumns columns) {
-    HWY_DYNAMIC_DISPATCH(AddProduct)(a, places.data(), x, z, columns);
+void add_product(std::span<const std::int64_t> indptr, std::span<const std::int32_t> indices,
+                 std::span<const double> values, std::span<const std::int32_t> places, const TileRow* x,
+                 TileRow* z, TileColumns columns) {
+    HWY_DYNAMIC_DISPATCH(AddProduct)(indptr, indices, values, places, x, z, columns);
 }
 
 }  // namespace eckart::matrix

@@ -45,13 +45,20 @@ Segment SpillFile::append(std::span<const std::byte> bytes) {
     const Segment segment{
         .offset = size(), .bytes = static_cast<std::int64_t>(bytes.size()), .digest = digest_of(bytes).low};
     if (buffer_.size() + bytes.size() > buffer_bytes) flush();
-    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    if (bytes.size() > buffer_bytes)
+        write(bytes);
+    else
+        buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     return segment;
 }
 
 void SpillFile::flush() {
+    write(buffer_);
+    buffer_.clear();
+}
+
+void SpillFile::write(std::span<const std::byte> rest) {
     if (descriptor_ < 0) open(true);
-    std::span<const std::byte> rest(buffer_);
     while (!rest.empty()) {
         const ssize_t wrote = ::write(descriptor_, rest.data(), rest.size());
         if (wrote < 0 && errno == EINTR) continue;
@@ -61,7 +68,6 @@ void SpillFile::flush() {
         written_ += wrote;
         rest = rest.subspan(static_cast<std::size_t>(wrote));
     }
-    buffer_.clear();
 }
 
 void SpillFile::sync() {

@@ -28,19 +28,43 @@ std::int64_t nonzeros_of(const matrix::MatrixReader& reader) {
     return sum;
 }
 
+namespace {
+
+struct Share {
+    std::int64_t rows = 0, nonzeros = 0;
+};
+Share share_of(const matrix::MatrixReader& reader, int groups) {
+    Share all;
+    for (const matrix::BlockEntry& block : reader.manifest().blocks)
+        all.rows += block.rows, all.nonzeros += block.nonzeros;
+    return {all.rows / groups, all.nonzeros / groups};
+}
+
+std::int64_t products_bytes(const matrix::MatrixReader& reader, Share share, int threads) {
+    return RowProducts::most_bytes(share.rows, share.nonzeros, reader.column_count(), threads);
+}
+
+/// The least memory in which a batch of any block can be made ready.
+std::int64_t least_batch(const matrix::MatrixReader& reader, int threads) {
+    std::int64_t least = 0;
+    for (const matrix::BlockEntry& block : reader.manifest().blocks)
+        least = std::max(least, products_bytes(reader, {block.rows, block.nonzeros}, threads));
+    return least;
+}
+
+}  // namespace
+
 std::int64_t kept_bytes(const matrix::MatrixReader& reader, const PassPlan& plan, int threads) {
-    std::int64_t rows = 0;
-    for (const matrix::BlockEntry& block : reader.manifest().blocks) rows += block.rows;
-    const std::int64_t nonzeros = nonzeros_of(reader) / plan.groups;
-    rows /= plan.groups;
+    const Share share = share_of(reader, plan.groups);
     switch (plan.kept) {
+        case Kept::products:
+            return products_bytes(reader, share, threads) + reader.largest_block_bytes();
+        case Kept::rows:
+            return 12 * share.nonzeros + 8 * share.rows + reader.largest_block_bytes();
+        case Kept::file:
+            return plan.batch_bytes;
         case Kept::nothing:
             return 0;
-        case Kept::rows:
-            return 12 * nonzeros + 8 * rows + reader.largest_block_bytes();
-        case Kept::products:
-            return RowProducts::most_bytes(rows, nonzeros, reader.column_count(), threads) +
-                   reader.largest_block_bytes();
     }
     throw Error("no such thing is kept");
 }
@@ -80,38 +104,49 @@ double seconds_of(const matrix::MatrixReader& reader, std::int64_t width, const 
 
 }  // namespace
 
-PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width, std::int64_t memory,
-                   int threads) {
-    for (const Kept kept : {Kept::products, Kept::rows, Kept::nothing}) {
+PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width,
+                   const PassResources& resources) {
+    constexpr std::int64_t scratch_a_nonzero = 32;  // two entries, and what their rows need
+    for (const Kept kept : {Kept::products, Kept::rows, Kept::file, Kept::nothing}) {
         std::optional<PassPlan> best;
         for (int strips = 1; strips <= ranks; ++strips) {
-            const PassPlan plan{ranks / strips, strips, kept};
-            if (ranks % strips != 0 ||
-                pass_bytes(reader, width, plan) + kept_bytes(reader, plan, threads) > memory)
-                continue;
-            if (!best ||
-                (kept != Kept::nothing && seconds_of(reader, width, plan) < seconds_of(reader, width, *best)))
+            if (ranks % strips != 0) continue;
+            PassPlan plan{ranks / strips, strips, kept, 0};
+            const Share share = share_of(reader, plan.groups);
+            const std::int64_t left = resources.memory - pass_bytes(reader, width, plan);
+            if (kept == Kept::file) {
+                // The more a batch has, the more its rows share; but some, so that reading is hidden.
+                plan.batch_bytes =
+                    std::min(left, std::max(least_batch(reader, resources.threads),
+                                            products_bytes(reader, share, resources.threads) / 8));
+                if (plan.batch_bytes < least_batch(reader, resources.threads) ||
+                    scratch_a_nonzero * share.nonzeros > resources.scratch_bytes)
+                    continue;
+            }
+            if (kept_bytes(reader, plan, resources.threads) > left) continue;
+            const bool in_memory = kept == Kept::products || kept == Kept::rows;
+            if (!best || (in_memory && seconds_of(reader, width, plan) < seconds_of(reader, width, *best)))
                 best = plan;
         }
         if (best) return *best;
     }
-    const std::int64_t least = pass_bytes(reader, width, {1, ranks, Kept::nothing});
+    const std::int64_t least = pass_bytes(reader, width, {1, ranks, Kept::nothing, 0});
     throw Error(
         "a pass over panels of {} columns needs {} a rank, {} are left: use more ranks, a larger "
         "--memory or a smaller --block",
-        width, format_bytes(static_cast<double>(least)), format_bytes(static_cast<double>(memory)));
+        width, format_bytes(static_cast<double>(least)), format_bytes(static_cast<double>(resources.memory)));
 }
 
 CrossOperator::CrossOperator(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
                              const CoupledColumns& split, matrix::RowWeight weight, PassPlan plan,
-                             int threads)
+                             PassResources resources)
     : SymmetricOperator(comm, static_cast<std::int64_t>(split.coupled.size())),
       reader_(reader),
       split_(split),
       weight_(weight),
       plan_(plan),
-      threads_(threads),
-      scratch_(static_cast<std::size_t>(threads)) {
+      resources_(std::move(resources)),
+      scratch_(static_cast<std::size_t>(resources_.threads)) {
     const std::vector<double> all = reader.one_hot_diagonal(weight);
     for (std::int64_t i = first_row(); i < first_row() + local_rows(); ++i)
         diagonal_.push_back(all[static_cast<std::size_t>(split.coupled[static_cast<std::size_t>(i)])]);
@@ -212,29 +247,57 @@ dense::TallMatrix CrossOperator::scatter_strip(const dense::Columns& x) {
     return sum;
 }
 
-/// z += G x of this group's rows, for panels of `columns`.
+/// z += G x of this group's rows, for panels of `columns`. A part of the panel stays in cache while rows
+/// pass.
 void CrossOperator::add_rows(std::int64_t columns) {
     if (plan_.kept == Kept::nothing)
-        return for_each_block([&](const matrix::ScaledRows& rows) { add_block(rows, columns); });
+        return for_each_block(
+            [&](const matrix::ScaledRows& rows) { add_fused(std::span(&rows, 1), columns); });
     if (!read_) keep_rows();
-    // A part of the panel stays in cache while all rows pass.
-    for_each_part(columns, [&](std::int64_t at, matrix::TileColumns part, RowProducts::Scratch& scratch) {
-        for (const matrix::ScaledRows& rows : rows_)
+    add_fused(rows_, columns);
+    if (products_) add_ready(products_->view(), columns);
+    if (file_) file_->for_each([&](const ProductsView& products) { add_ready(products, columns); });
+}
+
+void CrossOperator::add_fused(std::span<const matrix::ScaledRows> blocks, std::int64_t columns) {
+    for_each_part(columns, [&](std::int64_t at, matrix::TileColumns part, ProductScratch&) {
+        for (const matrix::ScaledRows& rows : blocks)
             matrix::add_fused_product(rows, x_.data() + at, z_.data() + at, part);
-        if (products_) products_->add(x_.data() + at, z_.data() + at, part, scratch);
     });
 }
 
-void CrossOperator::add_block(const matrix::ScaledRows& rows, std::int64_t columns) {
-    for_each_part(columns, [&](std::int64_t at, matrix::TileColumns part, RowProducts::Scratch&) {
-        matrix::add_fused_product(rows, x_.data() + at, z_.data() + at, part);
+void CrossOperator::add_ready(const ProductsView& products, std::int64_t columns) {
+    for_each_part(columns, [&](std::int64_t at, matrix::TileColumns part, ProductScratch& scratch) {
+        add_products(products, x_.data() + at, z_.data() + at, part, scratch);
     });
 }
 
 void CrossOperator::keep_rows() {
-    for_each_block([&](matrix::ScaledRows& rows) { rows_.push_back(std::move(rows)); });
-    if (plan_.kept == Kept::products) products_.emplace(std::exchange(rows_, {}), size(), threads_);
+    if (plan_.kept == Kept::file)
+        write_products();
+    else
+        for_each_block([&](matrix::ScaledRows& rows) { rows_.push_back(std::move(rows)); });
+    if (plan_.kept == Kept::products) products_.emplace(std::exchange(rows_, {}), size(), resources_.threads);
     read_ = true;
+}
+
+/// As many blocks at a time as can be made ready in the memory of a batch.
+void CrossOperator::write_products() {
+    file_.emplace(resources_.scratch);
+    std::vector<matrix::ScaledRows> batch;
+    Share share;
+    const auto write = [&] {
+        if (!batch.empty())
+            file_->append(RowProducts(std::exchange(batch, {}), size(), resources_.threads).view());
+        share = {};
+    };
+    for_each_block([&](matrix::ScaledRows& rows) {
+        const Share more{share.rows + rows.rows(), share.nonzeros + rows.nonzeros()};
+        if (products_bytes(reader_, more, resources_.threads) > plan_.batch_bytes) write();
+        share.rows += rows.rows(), share.nonzeros += rows.nonzeros();
+        batch.push_back(std::move(rows));
+    });
+    write();
 }
 
 /// While one block is worked on, the next is scaled and sorted, and the one after it read and checked.
@@ -261,9 +324,10 @@ void CrossOperator::for_each_part(std::int64_t columns, const Work& work) {
     const int strip = plan_.strip(comm().rank());
     const std::int64_t tiles = tiles_of_strip(columns, strip);
     std::int64_t width = matrix::tile_width;
-    while (width > matrix::least_columns && tiles * (matrix::tile_width / width) < threads_) width /= 2;
+    while (width > matrix::least_columns && tiles * (matrix::tile_width / width) < resources_.threads)
+        width /= 2;
     const std::int64_t parts = matrix::tile_width / width;
-#pragma omp parallel for num_threads(threads_) schedule(dynamic)
+#pragma omp parallel for num_threads(resources_.threads) schedule(dynamic)
     for (std::int64_t i = 0; i < tiles * parts; ++i) {
         const std::int64_t tile = i / parts, first = i % parts * width,
                            used = tile_columns(columns, strip, tile).size() - first;

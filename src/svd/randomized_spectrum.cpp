@@ -219,14 +219,20 @@ std::vector<double> right_vectors(const SymmetricOperator& gram, const TallMatri
 
 const char* describe(Kept kept) {
     switch (kept) {
-        case Kept::nothing:
-            return "rows of W, streamed in every pass";
-        case Kept::rows:
-            return "rows of W, kept";
         case Kept::products:
             return "rows of W, kept as products";
+        case Kept::rows:
+            return "rows of W, kept";
+        case Kept::file:
+            return "rows of W, products in scratch";
+        case Kept::nothing:
+            return "rows of W, streamed in every pass";
     }
     return "";
+}
+
+PassResources resources_of(const RandomizedOptions& options, std::int64_t memory) {
+    return {memory, options.threads, options.scratch, options.scratch_bytes};
 }
 
 /// What a run will do and hold, decided before any data is read.
@@ -262,7 +268,7 @@ RunPlan plan_run(const matrix::MatrixReader& reader, int ranks, const Randomized
         plan.memory.add("explicit G", bytes);
         return plan;
     }
-    plan.pass = plan_pass(reader, ranks, width, plan.memory.left(), options.threads);
+    plan.pass = plan_pass(reader, ranks, width, resources_of(options, plan.memory.left()));
     plan.memory.add(fmt::format("panels of a pass, {} columns in {} strips", width, plan.pass.strips),
                     pass_bytes(reader, width, plan.pass));
     if (plan.pass.kept != Kept::nothing)
@@ -282,7 +288,8 @@ std::unique_ptr<SymmetricOperator> make_operator(const mpi::Communicator& comm,
                                                 format_bytes(static_cast<double>(traffic)))));
     if (plan.is_explicit)
         return std::make_unique<ExplicitOperator>(comm, reader, split, options.weight, progress);
-    return std::make_unique<CrossOperator>(comm, reader, split, options.weight, plan.pass, options.threads);
+    return std::make_unique<CrossOperator>(comm, reader, split, options.weight, plan.pass,
+                                           resources_of(options, 0));
 }
 
 /// Values of the coupled columns and their bounds.

@@ -97,16 +97,6 @@ ScaledRows transposed(const ScaledRows& rows, std::int64_t first, std::int64_t c
     return result;
 }
 
-void drop_empty(PlacedRows& matrix) {
-    std::vector<std::int64_t> indptr{0};
-    for (std::int64_t row = 0; row < matrix.rows.rows(); ++row) {
-        if (length(matrix.rows, row) == 0) continue;
-        matrix.places.push_back(static_cast<std::int32_t>(row));
-        indptr.push_back(matrix.rows.indptr[static_cast<std::size_t>(row) + 1]);
-    }
-    matrix.rows.indptr = std::move(indptr);
-}
-
 /// The longest rows that are cheaper as pairs: a row's entries in G, which cost one number each, against its
 /// non-zeros, which cost two, counted on a sample of G's columns. Rows come by length.
 std::int64_t longest_as_pairs(const ScaledRows& rows, const ScaledRows& by_column) {
@@ -184,66 +174,65 @@ RowProducts::RowProducts(std::vector<ScaledRows> blocks, std::int64_t order, int
         while (shorts > 0 && length(rows, shorts - 1) > longest) --shorts;
         add_pairs(rows, by_column, shorts, threads);
     }
-    add_chunks(rows, cache_friendly(rows, shorts), order, threads);
+    add_chunks(rows, cache_friendly(rows, shorts), order);
+}
+
+/// Rows that are empty are left out.
+void RowProducts::Arrays::append(Arrays other) {
+    const std::int64_t before = rows.nonzeros();
+    for (std::int64_t row = 0; row < other.rows.rows(); ++row) {
+        if (length(other.rows, row) == 0) continue;
+        places.push_back(other.places[static_cast<std::size_t>(row)]);
+        rows.indptr.push_back(before + other.rows.indptr[static_cast<std::size_t>(row) + 1]);
+    }
+    rows.indices.insert(rows.indices.end(), other.rows.indices.begin(), other.rows.indices.end());
+    rows.values.insert(rows.values.end(), other.rows.values.begin(), other.rows.values.end());
 }
 
 /// G of the rows before `end`.
 void RowProducts::add_pairs(const ScaledRows& rows, const ScaledRows& by_column, std::int64_t end,
                             int threads) {
     const std::int64_t columns = by_column.rows();
-    pairs_.resize(static_cast<std::size_t>((columns + columns_a_piece - 1) / columns_a_piece));
+    const auto reserved = static_cast<std::size_t>(2 * rows.indptr[static_cast<std::size_t>(end)] + columns);
+    pairs_.rows.indices.reserve(reserved), pairs_.rows.values.reserve(reserved);
 #pragma omp parallel num_threads(threads)
     {
         std::vector<double> sums(static_cast<std::size_t>(columns));
         std::vector<std::int32_t> met;
-#pragma omp for schedule(dynamic)
-        for (std::size_t p = 0; p < pairs_.size(); ++p) {
-            PlacedRows piece;
-            const std::int64_t first = static_cast<std::int64_t>(p) * columns_a_piece;
+#pragma omp for ordered schedule(dynamic)
+        for (std::int64_t first = 0; first < columns; first += columns_a_piece) {
+            Arrays piece;
             for (std::int64_t c = first; c < std::min(columns, first + columns_a_piece); ++c) {
                 append_gram_column(piece.rows, rows, by_column, c, end, sums, met);
                 piece.places.push_back(static_cast<std::int32_t>(c));
             }
-            piece.rows.indices.shrink_to_fit(), piece.rows.values.shrink_to_fit();
-            pairs_[p] = std::move(piece);
+#pragma omp ordered
+            pairs_.append(std::move(piece));
         }
     }
 }
 
 /// Rows in the given order.
 void RowProducts::add_chunks(const ScaledRows& rows, const std::vector<std::int64_t>& order,
-                             std::int64_t columns, int threads) {
+                             std::int64_t columns) {
     const auto count = static_cast<std::int64_t>(order.size());
-    chunks_.resize(static_cast<std::size_t>((count + rows_a_chunk - 1) / rows_a_chunk));
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (std::size_t c = 0; c < chunks_.size(); ++c) {
-        const std::int64_t first = static_cast<std::int64_t>(c) * rows_a_chunk;
-        Chunk chunk;
-        for (std::int64_t i = first; i < std::min(count, first + rows_a_chunk); ++i)
-            append(chunk.rows.rows, rows, order[static_cast<std::size_t>(i)]);
-        chunk.rows.places.resize(static_cast<std::size_t>(chunk.rows.rows.rows()));
-        std::iota(chunk.rows.places.begin(), chunk.rows.places.end(), 0);
-        chunk.transposed.rows = transposed(chunk.rows.rows, 0, chunk.rows.rows.rows(), columns);
-        drop_empty(chunk.transposed);
-        chunks_[c] = std::move(chunk);
+    std::vector<std::int32_t> all_columns(static_cast<std::size_t>(columns));
+    std::iota(all_columns.begin(), all_columns.end(), 0);
+    for (std::int64_t first = 0; first < count; first += rows_a_chunk) {
+        Arrays chunk;
+        for (std::int64_t i = first; i < std::min(count, first + rows_a_chunk); ++i) {
+            append(chunk.rows, rows, order[static_cast<std::size_t>(i)]);
+            chunk.places.push_back(static_cast<std::int32_t>(i - first));
+        }
+        transposed_.append({transposed(chunk.rows, 0, chunk.rows.rows(), columns), all_columns});
+        rows_.append(std::move(chunk));
+        row_ends_.push_back(rows_.rows.rows());
+        transposed_ends_.push_back(transposed_.rows.rows());
     }
 }
 
-void RowProducts::add(const TileRow* x, TileRow* z, matrix::TileColumns columns, Scratch& t) const {
-    for (const PlacedRows& piece : pairs_) matrix::add_product(piece.rows, piece.places, x, z, columns);
-    t.resize(rows_a_chunk);
-    for (const Chunk& chunk : chunks_) {
-        std::fill_n(t.begin(), chunk.rows.places.size(), TileRow{});
-        matrix::add_product(chunk.rows.rows, chunk.rows.places, x, t.data(), columns);
-        matrix::add_product(chunk.transposed.rows, chunk.transposed.places, t.data(), z, columns);
-    }
-}
-
-std::int64_t RowProducts::entries() const {
-    std::int64_t sum = 0;
-    for (const PlacedRows& piece : pairs_) sum += piece.rows.nonzeros();
-    for (const Chunk& chunk : chunks_) sum += 2 * chunk.rows.rows.nonzeros();
-    return sum;
+ProductsView RowProducts::view() const {
+    return {pairs_.view(), rows_.view(), transposed_.view(), row_ends_, transposed_ends_};
 }
 
 std::int64_t RowProducts::most_bytes(std::int64_t rows, std::int64_t nonzeros, std::int64_t order,
@@ -256,6 +245,26 @@ std::int64_t RowProducts::most_bytes(std::int64_t rows, std::int64_t nonzeros, s
            order * (entry + row + threads * static_cast<std::int64_t>(sizeof(double))) +
            threads * rows_a_chunk * static_cast<std::int64_t>(sizeof(TileRow)) +
            std::min(chunks * order, nonzeros) * row;
+}
+
+void add_products(const ProductsView& products, const TileRow* x, TileRow* z, matrix::TileColumns columns,
+                  ProductScratch& t) {
+    const auto add = [&](const PlacedRows& a, std::int64_t first, std::int64_t end, const TileRow* from,
+                         TileRow* to) {
+        const auto count = static_cast<std::size_t>(end - first);
+        matrix::add_product(a.indptr.subspan(static_cast<std::size_t>(first), count + 1), a.indices, a.values,
+                            a.places.subspan(static_cast<std::size_t>(first), count), from, to, columns);
+    };
+    add(products.pairs, 0, static_cast<std::int64_t>(products.pairs.places.size()), x, z);
+    t.resize(rows_a_chunk);
+    std::int64_t row = 0, column = 0;
+    for (std::size_t chunk = 0; chunk < products.row_ends.size(); ++chunk) {
+        const std::int64_t row_end = products.row_ends[chunk], column_end = products.transposed_ends[chunk];
+        std::fill_n(t.begin(), row_end - row, TileRow{});
+        add(products.rows, row, row_end, x, t.data());
+        add(products.transposed, column, column_end, t.data(), z);
+        row = row_end, column = column_end;
+    }
 }
 
 }  // namespace eckart::svd

@@ -69,12 +69,14 @@ TEST(Operator, MultipliesAsTheDenseMatrixOnEveryArrangement) {
     Progress progress = Progress::silent();
     const CoupledColumns split = coupled_columns(comm, reader, matrix::RowWeight::uniform, progress);
     const CounterRandom random(9);
+    constexpr std::int64_t batch_bytes = 1;  // of a block each
     for (int strips = 1; strips <= comm.size(); ++strips)
-        for (const Kept kept : {Kept::nothing, Kept::rows, Kept::products})
+        for (const Kept kept : {Kept::nothing, Kept::rows, Kept::products, Kept::file})
             for (const std::int64_t width : {1, 5, 37, 70}) {
                 if (comm.size() % strips != 0) continue;
-                const PassPlan plan{comm.size() / strips, strips, kept};
-                CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, plan, 2);
+                const PassPlan plan{comm.size() / strips, strips, kept, batch_bytes};
+                CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, plan,
+                                   {0, 2, fs::temp_directory_path(), 0});
                 const dense::TallMatrix x = gaussian(gram, 9, 0, width);
                 for (int pass = 0; pass < 2; ++pass) {  // the second from memory
                     const std::int64_t before = bytes_sent;
@@ -108,7 +110,8 @@ TEST(Operator, ABlockDamagedBetweenPassesIsNamedByAllRanks) {
     const matrix::MatrixReader reader = planted.open();
     Progress progress = Progress::silent();
     const CoupledColumns split = coupled_columns(comm, reader, matrix::RowWeight::uniform, progress);
-    CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, {comm.size(), 1, Kept::nothing}, 1);
+    CrossOperator gram(comm, reader, split, matrix::RowWeight::uniform, {comm.size(), 1, Kept::nothing, 0},
+                       {0, 1, {}, 0});
     const dense::TallMatrix x = gaussian(gram, 1, 0, 20);
     gram.apply(x);
     comm.barrier();

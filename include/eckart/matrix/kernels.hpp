@@ -45,9 +45,10 @@ inline constexpr std::int64_t least_columns = 8;
 /// and z.
 void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z, TileColumns columns);
 
-/// z[places[r]] += sum_c a_rc x[c]: the rows of a sparse matrix, of which no two have one place.
+/// z[places[r]] += sum_c a_rc x[c] for rows r of a sparse matrix, which have one end more than places.
 /// Cost: 2 x columns flops a non-zero, columns numbers of x.
-void add_product(const ScaledRows& a, std::span<const std::int32_t> places, const TileRow* x, TileRow* z,
-                 TileColumns columns);
+void add_product(std::span<const std::int64_t> indptr, std::span<const std::int32_t> indices,
+                 std::span<const double> values, std::span<const std::int32_t> places, const TileRow* x,
+                 TileRow* z, TileColumns columns);
 
 }  // namespace eckart::matrix

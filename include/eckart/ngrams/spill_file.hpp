@@ -49,6 +49,7 @@ public:
 
 private:
     void open(bool fresh);
+    void write(std::span<const std::byte> bytes);
     std::filesystem::path path_;
     int descriptor_ = -1;
     std::int64_t written_ = 0;

@@ -27,6 +27,8 @@ struct RandomizedOptions {
     bool vectors = false;                ///< keep the right singular vectors
     std::filesystem::path checkpoint;    ///< a directory for the state after every pass; empty: none
     int threads = 1;                     ///< of this rank
+    std::filesystem::path scratch;       ///< where rows wait that memory does not hold
+    std::int64_t scratch_bytes = 0;      ///< free there for each rank
     std::int64_t memory = 0;             ///< cap a rank, bytes
 };
 

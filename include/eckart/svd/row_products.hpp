@@ -3,14 +3,24 @@
 #include "eckart/matrix/kernels.hpp"
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace eckart::svd {
 
-/// Rows of a sparse matrix and where the product with each is added.
+/// What `add_products` multiplies with, wherever it lies: a sparse matrix by rows and where the product with
+/// each row is added.
 struct PlacedRows {
-    matrix::ScaledRows rows;
-    std::vector<std::int32_t> places;
+    std::span<const std::int64_t> indptr;
+    std::span<const std::int32_t> indices;
+    std::span<const double> values;
+    std::span<const std::int32_t> places;
+};
+struct ProductsView {
+    PlacedRows pairs;       ///< G of the short rows, both triangles
+    PlacedRows rows;        ///< the longer ones, placed in T
+    PlacedRows transposed;  ///< and by column, chunk after chunk, placed in z
+    std::span<const std::int64_t> row_ends, transposed_ends;  ///< of the chunks
 };
 
 /// G = sum_r a_r a_r' of many rows, ready to be multiplied often.
@@ -26,29 +36,31 @@ public:
     /// Rows over columns 0 .. order - 1, which are used up.
     RowProducts(std::vector<matrix::ScaledRows> blocks, std::int64_t order, int threads);
 
-    /// T of a chunk, of one thread.
-    using Scratch = std::vector<matrix::TileRow>;
-    /// z += G x on columns of a tile of `order` rows. `scratch` is made when it is empty.
-    void add(const matrix::TileRow* x, matrix::TileRow* z, matrix::TileColumns columns,
-             Scratch& scratch) const;
-
-    std::int64_t entries() const;  ///< numbers of x that `add` gathers for a column
-    std::int64_t bytes() const;
+    ProductsView view() const;
     /// The most bytes held while so many rows and non-zeros are made ready, by so many threads.
     static std::int64_t most_bytes(std::int64_t rows, std::int64_t nonzeros, std::int64_t order, int threads);
 
 private:
-    struct Chunk {
-        PlacedRows rows;        // placed in T
-        PlacedRows transposed;  // placed in z
+    struct Arrays {
+        matrix::ScaledRows rows;
+        std::vector<std::int32_t> places;
+
+        PlacedRows view() const { return {rows.indptr, rows.indices, rows.values, places}; }
+        void append(Arrays other);
     };
     void add_pairs(const matrix::ScaledRows& rows, const matrix::ScaledRows& by_column, std::int64_t end,
                    int threads);
     void add_chunks(const matrix::ScaledRows& rows, const std::vector<std::int64_t>& order,
-                    std::int64_t columns, int threads);
+                    std::int64_t columns);
 
-    std::vector<PlacedRows> pairs_;  // G of the short rows, some columns a piece
-    std::vector<Chunk> chunks_;      // the longer ones
+    Arrays pairs_, rows_, transposed_;
+    std::vector<std::int64_t> row_ends_, transposed_ends_;
 };
+
+/// T of a chunk, of one thread; it is made when it is empty.
+using ProductScratch = std::vector<matrix::TileRow>;
+/// z += G x on columns of a tile.
+void add_products(const ProductsView& products, const matrix::TileRow* x, matrix::TileRow* z,
+                  matrix::TileColumns columns, ProductScratch& scratch);
 
 }  // namespace eckart::svd
