@@ -14,7 +14,9 @@ import numpy as np
 from oracle import BIN, Matrix, ProgramTest, launch, spectrum_of, succeed, write_tokens, zipf_documents
 
 SHARED = pathlib.Path(__file__).parents[3] / "shared/data"
-CORPORA = ["wiki.valid.tokens", "pile_lmextract_excerpts.jsonl"]  # with few words: all values are quickly found
+CORPORA = {  # with few words: all values are quickly found
+    "wiki.valid.tokens": 1200, "pile_lmextract_excerpts.jsonl": 1200, "books_dev.jsonl.zst": 1200, "rfc_dev.jsonl.zst": 1200,
+    "imdb_train75k.jsonl.zst": 1200, "openwebtext/meg-gpt2-openwebtext_text_document.bin": None}
 
 
 def w_errors(spectrum, count):
@@ -46,6 +48,20 @@ class Randomized(ProgramTest):
         self.assertFalse(state.parent.parent.exists())
         found, wanted = spectrum_of(out), spectrum_of(self.path / "undisturbed.h5")
         np.testing.assert_allclose(found["lambda"], wanted["lambda"], atol=1e-8 * wanted["lambda"][0], rtol=0)
+
+    def test_killed_while_it_bounds_what_is_beyond(self):
+        matrix, out = self.matrix_of(6, 2500, 300, 3000), self.path / "spectrum.h5"
+        options = ["--method", "randomized", "--dimension", 40, "--passes", 4, "--memory", "1GiB"]
+        succeed("eckart-spectrum", matrix, "--out", self.path / "undisturbed.h5", *options)
+        state = self.path / "spectrum.h5.checkpoint/probe/state.h5"
+        for until, ranks in ((1, 2), (3, 1), (5, 3)):
+            self.start_and_kill(["mpirun", "-n", ranks, BIN / "eckart-spectrum", matrix, "--out", out, *options], state, until)
+            self.assertFalse(out.exists())
+        done = succeed("eckart-spectrum", matrix, "--out", out, *options, ranks=2)
+        self.assertIn("taking up after pass 4", done.stderr)
+        found, wanted = spectrum_of(out), spectrum_of(self.path / "undisturbed.h5")
+        for name in ("lambda", "lambda_lower", "lambda_upper"):
+            np.testing.assert_allclose(found[name], wanted[name], atol=1e-8 * wanted["lambda"][0], rtol=0)
 
     def start_and_kill(self, command, state, until):
         """Runs until pass `until` is in the checkpoint, then SIGKILL for every process at once."""
@@ -93,27 +109,44 @@ class Randomized(ProgramTest):
         done = launch("eckart-spectrum", self.path / "matrix", "--out", self.path / "none.h5", *options)
         self.assert_one_line(done, 1, "7 9999", "does not occur")
 
-    def test_little_memory_streams_and_gives_the_same(self):
-        matrix = self.matrix_of(6, 2500, 300, 3000)
-        options = ["--method", "randomized", "--dimension", 20]
-        done = succeed("eckart-spectrum", matrix, "--out", self.path / "kept.h5", *options, "--memory", "1GiB")
-        self.assertIn("rows of W, kept", done.stderr)
-        sizes = {name: float(mebibytes) for name, mebibytes in re.findall(r"^ +(\S.*?) +([0-9.]+) MiB", done.stderr, re.M)}
-        cap = round(sizes["together"] - sizes["rows of W, kept"] / 2)
-        done = succeed("eckart-spectrum", matrix, "--out", self.path / "streamed.h5", *options, "--memory", f"{cap}MiB")
+    def test_little_memory_keeps_less_and_gives_the_same(self):
+        matrix, scratch = self.matrix_of(24, 20000, 300, 3000), self.path / "scratch"
+        scratch.mkdir()
+        options = ["--method", "randomized", "--dimension", 20, "--passes", 6]
+
+        def rows_of(plan):
+            return re.findall(r"^ +rows of W, (.*?)  +([0-9.]+) MiB", plan, re.M)
+
+        plan = succeed("eckart-spectrum", matrix, "--out", "none.h5", *options, "--memory", "1GiB", "--dry-run").stdout
+        together, products = (float(re.search(what + r" +([0-9.]+) MiB", plan)[1]) for what in ("together", "kept as products"))
+        caps = {}  # the least that keeps rows in each way
+        for share in (1.05, *np.linspace(0.3, 0.05, 11)):
+            cap = f"{round((together - products * (1 - share)) * 1024)}KiB"
+            plan = succeed("eckart-spectrum", matrix, "--out", "none.h5", *options, "--scratch", scratch, "--memory", cap,
+                           "--dry-run").stdout
+            caps[rows_of(plan)[0][0] if rows_of(plan) else "streamed in every pass"] = cap
+        self.assertEqual(set(caps), {"kept as products", "kept", "products in scratch", "streamed in every pass"})
+        spectra = []
+        for how, cap in caps.items():
+            out = self.path / f"{how}.h5"
+            done = succeed("eckart-spectrum", matrix, "--out", out, *options, "--scratch", scratch, "--memory", cap)
+            self.assertIn(f": rows of W, {how}, by", done.stderr)
+            self.assertEqual(list(scratch.iterdir()), [])
+            spectra.append(spectrum_of(out))
+            np.testing.assert_allclose(w_errors(spectra[-1], 20), w_errors(spectra[0], 20), atol=1e-8)
+            self.assertLess(max(stage["peak_bytes"] for stage in json.loads(spectra[-1]["stages"])), int(cap[:-3]) * 1024)
+        done = succeed("eckart-spectrum", matrix, "--out", self.path / "none.h5", *options, "--scratch", scratch / "missing",
+                       "--memory", caps["products in scratch"])
         self.assertIn("streamed in every pass", done.stderr)
-        kept, streamed = spectrum_of(self.path / "kept.h5"), spectrum_of(self.path / "streamed.h5")
-        np.testing.assert_allclose(w_errors(streamed, 20), w_errors(kept, 20), atol=1e-8)
-        self.assertLess(max(stage["peak_bytes"] for stage in json.loads(streamed["stages"])), cap << 20)
 
     def test_agrees_with_all_values_on_real_text(self):
         if not SHARED.exists():
             self.skipTest(f"no real data: {SHARED} is missing")
-        for corpus in CORPORA:
+        for corpus, words in CORPORA.items():
             with self.subTest(corpus):
                 where = self.path / pathlib.Path(corpus).stem
-                succeed("eckart-matrix", SHARED / corpus, "--out", where, "--order", 3, "--vocabulary", 1200, "--memory",
-                        "1GiB")
+                text = ["--vocabulary", words, "--memory", "1GiB"] if words else ["--sample-contexts", 20000]
+                succeed("eckart-matrix", SHARED / corpus, "--out", where, "--order", 3, *text, ranks=2)
                 common = ["--memory", "2GiB"]
                 succeed("eckart-spectrum", where, "--out", self.path / "all.h5", "--method", "gram", *common)
                 succeed("eckart-spectrum", where, "--out", self.path / "some.h5", "--method", "randomized", "--dimension",
