@@ -72,12 +72,7 @@ void KrylovBasis::grow() {
     const SmallMatrix projection = dense::inner_product(gram_.comm(), q_, image);
     dense::subtract_product(image, q_, projection);
     extend_projected(projection);
-    next_ = image;
-    fill_next();
-    // S of the new columns; what F does not hold of their residuals is D.
-    const SmallMatrix last = dense::inner_product(gram_.comm(), next_, image);
-    dense::subtract_product(image, next_, last);
-    dropped_squared_ += squared_norm(gram_.comm(), image.values());
+    const SmallMatrix last = take_next(std::move(image));
     coupling_ = SmallMatrix(next_.columns(), size());
     std::copy_n(last.data(), last.rows() * last.columns(),
                 coupling_.data() + (size() - last.columns()) * next_.columns());
@@ -96,10 +91,36 @@ void KrylovBasis::extend_projected(const SmallMatrix& projection) {
     t_ = std::move(larger);
 }
 
+/// The next block F is a basis of the residuals; returns S = F'residuals. What is nearly dependent on others,
+/// and would be lost beside them, gives directions of its own. What F still does not hold is D.
+SmallMatrix KrylovBasis::take_next(TallMatrix residuals) {
+    constexpr int rounds = 3;
+    constexpr double negligible = 1e-14;
+    double largest = 0;
+    for (std::int64_t i = 0; i < size(); ++i) largest = std::max(largest, t_.at(i, i));
+    const std::int64_t wanted = std::min(sizes_.block, order() - size());
+    next_ = residuals;
+    dense::orthonormalise(gram_.comm(), bases(), next_);
+    for (int round = 0;; ++round) {
+        TallMatrix rest = residuals;
+        dense::subtract_product(rest, next_, dense::inner_product(gram_.comm(), next_, residuals));
+        const bool lost = squared_norm(gram_.comm(), rest.values()) > std::pow(negligible * largest, 2);
+        if (round == rounds || !lost || next_.columns() >= wanted) break;
+        std::vector<Columns> all = bases();
+        all.push_back(next_);
+        dense::orthonormalise(gram_.comm(), all, rest);
+        next_.append(rest);
+    }
+    fill_next();
+    const SmallMatrix coupling = dense::inner_product(gram_.comm(), next_, residuals);
+    dense::subtract_product(residuals, next_, coupling);
+    dropped_squared_ += squared_norm(gram_.comm(), residuals.values());
+    return coupling;
+}
+
 /// Where the recurrence ends (what it found is invariant: repeated eigenvalues), random columns go on.
 void KrylovBasis::fill_next() {
     const std::int64_t wanted = std::min(sizes_.block, order() - size());
-    dense::orthonormalise(gram_.comm(), bases(), next_);
     while (next_.columns() < wanted) {
         TallMatrix fresh = gaussian(gram_, seed_, random_columns_, wanted - next_.columns());
         random_columns_ += fresh.columns();

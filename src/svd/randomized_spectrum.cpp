@@ -66,8 +66,10 @@ const char* safe(const std::optional<PanelStore>& store) {
 /// Where an iteration leaves its state after every pass, when it does.
 using Store = std::optional<PanelStore>;
 
+/// `pass` is the basis', when the state is of what is beyond it.
 Store store_of(const mpi::Communicator& comm, const matrix::MatrixReader& reader,
-               const RandomizedOptions& options, const KrylovSizes& sizes, const char* stage) {
+               const RandomizedOptions& options, const KrylovSizes& sizes, const char* stage,
+               std::int64_t pass = 0) {
     if (options.checkpoint.empty()) return std::nullopt;
     const nlohmann::json recipe{{"matrix", reader.manifest().digest.hex()},
                                 {"row_weight", name_of(options.weight)},
@@ -75,13 +77,19 @@ Store store_of(const mpi::Communicator& comm, const matrix::MatrixReader& reader
                                 {"tolerance", options.tolerance},
                                 {"passes", options.passes},
                                 {"block", sizes.block},
-                                {"seed", options.seed}};
+                                {"seed", options.seed},
+                                {"pass", pass}};
     return Store(std::in_place, comm, options.checkpoint / stage, recipe.dump());
 }
 
-/// A bound on the norm of G on what is orthogonal to `basis`, true except with the failure probability.
-double norm_beyond(SymmetricOperator& gram, const TallMatrix& basis, const RandomizedOptions& options,
-                   Store& store, Progress& progress) {
+/// The norm of G on what is orthogonal to a basis.
+struct Beyond {
+    double found = 0;  ///< some eigenvalue there is as large
+    double bound = 0;  ///< none is larger, except with the failure probability
+};
+
+Beyond norm_beyond(SymmetricOperator& gram, const TallMatrix& basis, const RandomizedOptions& options,
+                   Store store, Progress& progress) {
     const std::int64_t order = gram.size() - basis.columns();
     const std::int64_t columns = std::min(options.probes, order);
     progress.begin("bounding what is beyond", options.probe_passes, "passes");
@@ -97,8 +105,8 @@ double norm_beyond(SymmetricOperator& gram, const TallMatrix& basis, const Rando
         std::max(0.0, dense::symmetric_eigenvalues(gram.comm(), probe.projected()).front());
     progress.end();
     constexpr double dropped_directions = 1e-6;  // what orthonormalisation may have left out
-    return largest * (1 + dropped_directions) *
-           probe_factor(order, columns, options.probe_passes, options.failure_probability);
+    return {largest, largest * (1 + dropped_directions) *
+                         probe_factor(order, columns, options.probe_passes, options.failure_probability)};
 }
 
 /// The first `count` of two lists together, descending.
@@ -111,6 +119,32 @@ std::vector<double> merged(std::vector<double> values, const std::vector<double>
     return values;
 }
 
+/// W-error(d) for d = 1, 2, ...
+std::vector<double> w_errors(const std::vector<double>& values, double total) {
+    std::vector<double> errors;
+    double left = total;
+    for (const double value : values) {
+        left -= value;
+        errors.push_back(std::sqrt(std::max(left, 0.0) / total));
+    }
+    return errors;
+}
+
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+    double largest = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+    return largest;
+}
+
+/// By how much W-error(d) is lower, some d, if `beyond` is an eigenvalue that was found too seldom. A value
+/// that is there more often than a block has columns is found a block at a time: passes that look as if the
+/// iteration had converged lie between.
+double missed(std::vector<double> values, double beyond, double total) {
+    const std::vector<double> found = w_errors(values, total);
+    for (double& value : values) value = std::max(value, beyond);
+    return largest_difference(found, w_errors(values, total));
+}
+
 /// Watches W-error(d), d <= K, from pass to pass: how far is it still to fall?
 class Convergence {
 public:
@@ -119,17 +153,9 @@ public:
 
     /// What is likely still missing, in W-error: the last change, continued as a geometric series.
     double remaining(const std::vector<double>& ritz_values) {
-        const std::vector<double> values = merged(ritz_values, isolated_, dimension_);
-        std::vector<double> errors;
-        double left = total_;
-        for (const double value : values) {
-            left -= value;
-            errors.push_back(std::sqrt(std::max(left, 0.0) / total_));
-        }
+        std::vector<double> errors = w_errors(merged(ritz_values, isolated_, dimension_), total_);
         const bool comparable = errors.size() == errors_.size();
-        double change = comparable ? 0 : 1;
-        for (std::size_t i = 0; comparable && i < errors.size(); ++i)
-            change = std::max(change, std::abs(errors[i] - errors_[i]));
+        const double change = comparable ? largest_difference(errors, errors_) : 1;
         const double ratio = std::clamp(change / change_, 0.1, 0.95);
         change_ = change;
         errors_ = std::move(errors);
@@ -155,26 +181,28 @@ private:
     double change_ = 1;
 };
 
-/// Grows the basis until the tolerance is met or the passes are used up.
+/// Grows the basis until nothing seems to move any more, after pass `least` at the earliest, or the passes
+/// are used up.
 void iterate(KrylovBasis& basis, SymmetricOperator& gram, const CoupledColumns& split, double total,
-             const RandomizedOptions& options, Store& store, Progress& progress) {
+             const RandomizedOptions& options, std::int64_t least, Store& store, Progress& progress) {
     const std::int64_t passes = options.passes > 0 ? options.passes : options.max_passes;
     progress.begin("block Krylov passes", options.passes, "passes");
     Convergence convergence(split.isolated_eigenvalues, total, options.dimension);
     double remaining = std::numeric_limits<double>::infinity();
-    if (const auto stored = store ? basis.resume(*store) : std::nullopt) {
+    if (const auto stored = store && basis.passes() == 0 ? basis.resume(*store) : std::nullopt) {
         progress.note(fmt::format("taking up after pass {}", basis.passes()));
-        remaining = stored->front();
-        convergence.take_up(std::span(*stored).subspan(1));
+        remaining = stored->at(0), least = static_cast<std::int64_t>(stored->at(1));
+        convergence.take_up(std::span(*stored).subspan(2));
     }
-    while (basis.passes() < passes && !basis.is_whole() && !(remaining < options.tolerance / 4)) {
+    while (basis.passes() < passes && !basis.is_whole() &&
+           (basis.passes() < least || !(remaining < options.tolerance / 4))) {
         basis.grow();
         progress.update(basis.passes());
         if (options.passes == 0 && basis.size() >= std::min(options.dimension, gram.size()))
             remaining = convergence.remaining(dense::symmetric_eigenvalues(gram.comm(), basis.projected()));
         if (store) {
             std::vector<double> numbers = convergence.state();
-            numbers.insert(numbers.begin(), remaining);
+            numbers.insert(numbers.begin(), {remaining, static_cast<double>(least)});
             basis.save(*store, numbers);
         }
         mpi::stop_if_interrupted(gram.comm(), safe(store));
@@ -292,6 +320,37 @@ std::unique_ptr<SymmetricOperator> make_operator(const mpi::Communicator& comm,
                                            resources_of(options, 0));
 }
 
+/// A basis turned to its Ritz vectors, their values, and what is beyond.
+struct Converged {
+    std::vector<double> theta;
+    Beyond beyond;
+};
+
+/// Iterates until what a probe finds beyond the basis cannot change W-error by more than the tolerance
+/// either.
+Converged converge(KrylovBasis& basis, SymmetricOperator& gram, const matrix::MatrixReader& reader,
+                   const CoupledColumns& split, const RandomizedOptions& options, const KrylovSizes& sizes,
+                   Store& store, Progress& progress) {
+    const double total = reader.frobenius_squared(options.weight);
+    for (std::int64_t least = 0;;) {
+        iterate(basis, gram, split, total, options, least, store, progress);
+        Converged result{basis.turn_to_ritz_vectors(), {}};
+        if (basis.is_whole()) return result;
+        result.beyond =
+            norm_beyond(gram, basis.vectors(), options,
+                        store_of(gram.comm(), reader, options, sizes, "probe", basis.passes()), progress);
+        const double possible = missed(merged(result.theta, split.isolated_eigenvalues, options.dimension),
+                                       result.beyond.found, total);
+        if (options.passes > 0 || possible <= options.tolerance || basis.passes() >= options.max_passes)
+            return result;
+        least = basis.passes() + std::max<std::int64_t>(2, basis.passes() / 4);
+        progress.note(
+            fmt::format("{:.6g} is an eigenvalue beyond the basis still, and W-error up to {:.1g} "
+                        "lower if it is there often: more passes",
+                        result.beyond.found, possible));
+    }
+}
+
 /// Values of the coupled columns and their bounds.
 struct Bounded {
     std::vector<double> theta;
@@ -300,9 +359,10 @@ struct Bounded {
     double floor;     ///< a sigma below it is noise
 };
 
-Bounded bounded_values(KrylovBasis& basis, SymmetricOperator& gram, const RandomizedOptions& options,
-                       Store& probe_store, Progress& progress) {
-    Bounded result{basis.turn_to_ritz_vectors(), {}, 0, 0};
+/// `theta`: the Ritz values to whose vectors the basis was turned.
+Bounded bounded_values(KrylovBasis& basis, SymmetricOperator& gram, std::vector<double> theta, double beyond,
+                       const RandomizedOptions& options, Progress& progress) {
+    Bounded result{std::move(theta), {}, 0, 0};
     const double largest = result.theta.empty() ? 0 : result.theta.front();
     const auto order = static_cast<double>(std::max<std::int64_t>(gram.size(), 16));
     // A broken recurrence D moves eigenvalues by at most 2 ||D||, which a random vector shows to a factor of
@@ -312,12 +372,11 @@ Bounded bounded_values(KrylovBasis& basis, SymmetricOperator& gram, const Random
     result.rounding =
         std::max(broken, 8 * std::numeric_limits<double>::epsilon() * std::sqrt(order)) * largest;
     result.floor = std::sqrt(result.rounding);
-    const bool whole = basis.is_whole();
-    const SmallMatrix residual = whole ? SmallMatrix(basis.size(), basis.size()) : basis.residual_product();
-    const double c = whole ? 0 : norm_beyond(gram, basis.vectors(), options, probe_store, progress);
+    const SmallMatrix residual =
+        basis.is_whole() ? SmallMatrix(basis.size(), basis.size()) : basis.residual_product();
     progress.begin("interval of every value");
     result.bounds =
-        eigenvalue_bounds(result.theta, residual, c, result.rounding, options.dimension,
+        eigenvalue_bounds(result.theta, residual, beyond, result.rounding, options.dimension,
                           [&](const SmallMatrix& f) { return dense::symmetric_eigenvalues(gram.comm(), f); });
     progress.end();
     return result;
@@ -354,12 +413,11 @@ Spectrum randomized_spectrum(const mpi::Communicator& comm, const matrix::Matrix
     const CoupledColumns split = coupled_columns(comm, reader, options.weight, progress);
     const auto gram = make_operator(comm, reader, split, plan, options, progress);
     const double total = reader.frobenius_squared(options.weight);
-    Store store = store_of(comm, reader, options, plan.sizes, "basis"),
-          probe_store = store_of(comm, reader, options, plan.sizes, "probe");
+    Store store = store_of(comm, reader, options, plan.sizes, "basis");
     KrylovBasis basis(*gram, plan.sizes, options.seed);
-    iterate(basis, *gram, split, total, options, store, progress);
-    Bounded values = bounded_values(basis, *gram, options, probe_store, progress);
+    const Converged converged = converge(basis, *gram, reader, split, options, plan.sizes, store, progress);
     const bool whole = basis.is_whole();
+    Bounded values = bounded_values(basis, *gram, converged.theta, converged.beyond.bound, options, progress);
     if (options.unsquared)
         refine(values,
                unsquared_values(*gram, reader, split, options.weight,

@@ -139,6 +139,26 @@ class Randomized(ProgramTest):
                        "--memory", caps["products in scratch"])
         self.assertIn("streamed in every pass", done.stderr)
 
+    def test_plateaus_of_thousands(self):
+        # Two tokens of their own after each of m contexts: an eigenvalue m / 2, and a zero. W has little else.
+        pairs = {3: 1000, 2: 1000, 1: 1000}
+        documents, context = [], 10000
+        for number, value in enumerate(value for value, times in pairs.items() for _ in range(times)):
+            for _ in range(2 * value):
+                documents += [[context, 2 * number + 1], [context, 2 * number + 2]]
+                context += 1
+        succeed("eckart-matrix", write_tokens(self.path / "corpus.bin", documents), "--out", self.path / "matrix", "--separator", 0,
+                "--order", 2, "--vocabulary", context)
+        for dimension in (100, 1100):
+            out = self.path / f"{dimension}.h5"
+            succeed("eckart-spectrum", self.path / "matrix", "--out", out, "--method", "randomized", "--dimension", dimension,
+                    "--memory", "2GiB", ranks=2)
+            spectrum = spectrum_of(out)
+            truth = np.repeat(list(pairs), list(pairs.values()))[:dimension]
+            self.assertEqual(spectrum["frobenius_squared"], sum(value * times for value, times in pairs.items()))
+            self.assertTrue((spectrum["lambda_lower"] <= truth + 1e-9).all() and (spectrum["lambda_upper"] >= truth - 1e-9).all())
+            np.testing.assert_allclose(w_errors(spectrum, dimension), np.sqrt(1 - np.cumsum(truth) / 6000), atol=1e-4)
+
     def test_agrees_with_all_values_on_real_text(self):
         if not SHARED.exists():
             self.skipTest(f"no real data: {SHARED} is missing")

@@ -65,6 +65,7 @@ private:
     std::int64_t order() const { return gram_.size() - (beyond_ == nullptr ? 0 : beyond_->columns()); }
     std::vector<dense::Columns> bases() const;
     void extend_projected(const dense::SmallMatrix& projection);
+    dense::SmallMatrix take_next(dense::TallMatrix residuals);
     void fill_next();
     void restart();
     void keep_leading(const dense::SymmetricEigen& eigen, std::int64_t kept);
