@@ -283,7 +283,7 @@ RunPlan plan_run(const matrix::MatrixReader& reader, int ranks, const Randomized
                                              whole_panel_bytes(reader, options.dimension));
     if (options.vectors)
         plan.memory.add("right vectors (first rank)", options.dimension * reader.column_count() * 8);
-    constexpr double slower = 2;  // a flop of the stream than one of a matrix product
+    constexpr double slower = 2.5;  // a flop of the stream than one of a matrix product
     const auto columns = static_cast<double>(reader.column_count()), panel = static_cast<double>(width);
     const double stream = 4 * static_cast<double>(nonzeros_of(reader)) * panel,
                  product = 2 * columns * columns * panel;
