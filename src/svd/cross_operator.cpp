@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <future>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -123,6 +124,8 @@ PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t w
                     scratch_a_nonzero * share.nonzeros > resources.scratch_bytes)
                     continue;
             }
+            constexpr std::int64_t most_rows = std::numeric_limits<std::int32_t>::max();  // of one product
+            if (kept == Kept::products && share.rows > most_rows) continue;
             if (kept_bytes(reader, plan, resources.threads) > left) continue;
             const bool in_memory = kept == Kept::products || kept == Kept::rows;
             if (!best || (in_memory && seconds_of(reader, width, plan) < seconds_of(reader, width, *best)))
