@@ -240,7 +240,7 @@ void matrix_stage(benchmark::State& state, std::int64_t records) {
     state.SetItemsProcessed(state.iterations() * tokens().size());
     state.counters["spilled"] = made.statistics.at("spilled_bytes").get<double>();
     state.counters["exchanged"] = made.statistics.at("exchanged_bytes").get<double>();
-    state.counters["written"] = made.statistics.at("written_bytes").get<double>();
+    if (world().is_root()) state.counters["written"] = made.statistics.at("written_bytes").get<double>();
     for (const auto& stage : made.stages)
         state.counters[stage.at("name").get<std::string>()] = stage.at("seconds").get<double>();
 }

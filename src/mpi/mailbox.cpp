@@ -34,18 +34,30 @@ std::vector<std::int64_t> Mailbox::sent() {
     return done;
 }
 
-std::optional<Mailbox::Message> Mailbox::receive(std::span<std::byte> buffer) {
+bool Mailbox::accept(std::span<std::byte> buffer) {
     int there = 0;
     MPI_Message message = MPI_MESSAGE_NULL;
     MPI_Status status;
     check(MPI_Improbe(MPI_ANY_SOURCE, 0, comm_.handle(), &there, &message, &status), "MPI_Improbe");
-    if (there == 0) return std::nullopt;
+    if (there == 0) return false;
     int bytes = 0;
     check(MPI_Get_count(&status, MPI_BYTE, &bytes), "MPI_Get_count");
     require(static_cast<std::size_t>(bytes) <= buffer.size(), "a message of {} bytes came for a buffer of {}",
             bytes, buffer.size());
-    check(MPI_Mrecv(buffer.data(), bytes, MPI_BYTE, &message, &status), "MPI_Mrecv");
-    return Message{.source = status.MPI_SOURCE, .bytes = bytes};
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Imrecv(buffer.data(), bytes, MPI_BYTE, &message, &request), "MPI_Imrecv");
+    arriving_.push_back({request, {.source = status.MPI_SOURCE, .bytes = bytes}});
+    return true;
+}
+
+std::optional<Mailbox::Message> Mailbox::received() {
+    if (arriving_.empty()) return std::nullopt;
+    int whole = 0;
+    check(MPI_Test(&arriving_.front().request, &whole, MPI_STATUS_IGNORE), "MPI_Test");
+    if (whole == 0) return std::nullopt;
+    const Message message = arriving_.front().message;
+    arriving_.pop_front();
+    return message;
 }
 
 }  // namespace eckart::mpi

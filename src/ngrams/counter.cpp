@@ -12,6 +12,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <deque>
 
 namespace eckart::ngrams {
 
@@ -55,7 +56,7 @@ public:
         require(pool_.page_count() >= 4 * buckets,
                 "{} of memory is too little to count on {} ranks: give more --memory",
                 format_bytes(static_cast<double>(options.memory_bytes)), ranks_);
-        if (ranks_ > 1) landing_ = pool_.take();
+        if (ranks_ > 1) landing_.push_back(pool_.take());
     }
 
     void add(std::span<const std::uint32_t> tokens) override {
@@ -181,6 +182,7 @@ public:
 
 private:
     static constexpr std::int64_t no_page = -1;
+    static constexpr std::int64_t most_arriving = 32;  // pages
 
     /// A sixteenth of the memory, or up to half of it for a context that every token follows.
     static std::int64_t grouping_bytes(const CounterOptions& options) {
@@ -294,31 +296,42 @@ private:
         statistics_.sent_bytes += static_cast<std::int64_t>(bytes.size());
         mailbox_.send(target, bytes, number);
         reclaim();
+        receive();
     }
     void reclaim() {
         for (const std::int64_t number : mailbox_.sent())
             if (number != no_page) pool_.give(number);
     }
+    /// Takes what has come, after accepting what is announced: one page more than is arriving is in hand.
     void receive() {
-        while (const auto message = mailbox_.receive(pool_.bytes(landing_))) {
-            if (message->bytes == 0)
+        while (true) {
+            while (mailbox_.arriving() < most_arriving && mailbox_.accept(pool_.bytes(landing_.back()))) {
+                if (pool_.free_pages() == 0) make_room();
+                landing_.push_back(pool_.take());
+            }
+            const auto message = mailbox_.received();
+            if (!message) return;
+            const std::int64_t number = landing_.front();
+            landing_.pop_front();
+            if (message->bytes > 0) {
+                land(number);
+            } else {
                 ++ended_;
-            else
-                land();
+                pool_.give(number);
+            }
         }
     }
-    /// Keeps the page that has come when it is well filled, else moves its records to the bucket's open page.
-    void land() {
-        const auto page = pool_.page(landing_);
+    /// Keeps a page that has come when it is well filled, else moves its records to the bucket's open page.
+    void land(std::int64_t number) {
+        const auto page = pool_.page(number);
         const std::int64_t count = page.header->count;
+        const auto* partitions = reinterpret_cast<const std::uint8_t*>(page.words + count);
         if (2 * count >= pool_.capacity()) {
-            std::memmove(page.partitions, page.words + count, static_cast<std::size_t>(count));
-            keep(landing_);
-            if (pool_.free_pages() == 0) make_room();
-            landing_ = pool_.take();
+            std::memmove(page.partitions, partitions, static_cast<std::size_t>(count));
+            keep(number);
         } else {
-            const auto* partitions = reinterpret_cast<const std::uint8_t*>(page.words + count);
             for (std::int64_t i = 0; i < count; ++i) put(page.header->bucket, page.words[i], partitions[i]);
+            pool_.give(number);
         }
     }
 
@@ -419,8 +432,8 @@ private:
     bool has_spilled_ = false;
     std::int64_t first_own_ = 0, end_own_ = 0;
     mpi::Mailbox mailbox_;
-    std::int64_t landing_ = no_page;  // the page that receives
-    int ended_ = 0;                   // ranks that have sent their last page of this exchange
+    std::deque<std::int64_t> landing_;  // pages that receive, the first first, and the next to do so
+    int ended_ = 0;                     // ranks that have sent their last page of this exchange
     CounterStatistics statistics_;
 };
 
