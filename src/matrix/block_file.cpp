@@ -67,13 +67,9 @@ void BlockFileWriter::add(std::int64_t number, const CsrBlock& block) {
                         .digest = digest});
 }
 
-io::PendingFile BlockFileWriter::close() {
-    file_.close();
-    return std::move(pending_);
-}
-
 std::vector<BlockEntry> BlockFileWriter::commit() {
-    close().commit();
+    file_.close();
+    pending_.commit();
     return std::move(entries_);
 }
 

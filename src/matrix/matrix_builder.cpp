@@ -69,9 +69,11 @@ public:
 
 private:
     void exchange(const Layout& layout, std::int64_t round);
+    std::span<const std::uint32_t> rows_of_round() const;
     void make_block();
     void add_row(const ngrams::RowView& row);
-    void close_file();
+    void write_in_background(const Layout& layout, std::int64_t number);
+    void write(const Layout& layout, std::int64_t number);
     void gather_entries();
 
     const mpi::Communicator& comm_;
@@ -81,15 +83,18 @@ private:
     Columns columns_;
     std::vector<std::int32_t> column_of_token_;
     Sums sums_;
-    std::vector<BlockEntry> entries_;
     // One block's memory serves the next.
     std::vector<std::uint32_t> words_;
+    mpi::Received<std::uint32_t> received_;
     ngrams::RowMerger merger_;
     CsrBlock block_;
     std::vector<std::int32_t> indices_;
     std::vector<std::uint64_t> counts_;
+    // The background's until `writing_` is done, which therefore comes last.
+    CsrBlock being_written_;
     std::unique_ptr<BlockFileWriter> writer_;
-    std::future<void> syncing_;  // the file before: its way to the disk takes no core
+    std::vector<BlockEntry> entries_;
+    std::future<void> writing_;
 };
 
 /// Numbers the tokens that occur as a successor; the one-hot rows are complete with that.
@@ -127,7 +132,11 @@ void Builder::exchange(const Layout& layout, std::int64_t round) {
             buckets_.take(block * layout.buckets_a_block() + i, words_);
         counts[static_cast<std::size_t>(rank)] = static_cast<std::int64_t>(words_.size() - before);
     }
-    if (comm_.size() > 1) words_ = mpi::all_to_all<std::uint32_t>(comm_, words_, counts).values;
+    if (comm_.size() > 1) mpi::all_to_all<std::uint32_t>(comm_, words_, counts, received_);
+}
+
+std::span<const std::uint32_t> Builder::rows_of_round() const {
+    return comm_.size() > 1 ? received_.values : words_;
 }
 
 void Builder::add_row(const ngrams::RowView& row) {
@@ -156,7 +165,7 @@ void Builder::add_row(const ngrams::RowView& row) {
 void Builder::make_block() {
     block_.clear();
     block_.columns = manifest_.columns;
-    merger_.merge(words_, [&](const ngrams::RowView& row) { add_row(row); });
+    merger_.merge(rows_of_round(), [&](const ngrams::RowView& row) { add_row(row); });
     sums_.rows += block_.rows();
     sums_.nonzeros += block_.nonzeros();
 }
@@ -171,30 +180,35 @@ void Builder::write_blocks(std::int64_t row_nonzeros, Progress& progress) {
         const std::int64_t number = layout.block(comm_.rank(), round);
         mpi::agree(comm_, [&] {
             if (number < 0) return;
-            if (!words_.empty()) {
-                make_block();
-                if (!writer_)
-                    writer_ =
-                        std::make_unique<BlockFileWriter>(options_.directory, number / layout.blocks_a_file(),
-                                                          manifest_.provenance, options_.deflate_level);
-                writer_->add(number, block_);
-            }
-            if ((number + 1) % layout.blocks_a_file() == 0) close_file();
+            make_block();
+            write_in_background(layout, number);
         });
         progress.update(round + 1);
     }
     mpi::agree(comm_, [&] {
-        if (syncing_.valid()) syncing_.get();
+        if (writing_.valid()) writing_.get();
     });
     gather_entries();
 }
 
-/// The file is made durable while the next is made.
-void Builder::close_file() {
-    if (!writer_) return;
-    if (syncing_.valid()) syncing_.get();
-    entries_.insert(entries_.end(), writer_->entries().begin(), writer_->entries().end());
-    syncing_ = std::async(std::launch::async, [file = writer_->close()]() mutable { file.commit(); });
+/// The block that was made goes to the disk, and its file if that is whole, while the next block is made: one
+/// at a time, so that two blocks are held.
+void Builder::write_in_background(const Layout& layout, std::int64_t number) {
+    if (writing_.valid()) writing_.get();
+    std::swap(block_, being_written_);
+    writing_ = std::async(std::launch::async, [this, layout, number] { write(layout, number); });
+}
+
+void Builder::write(const Layout& layout, std::int64_t number) {
+    if (being_written_.rows() > 0) {
+        if (!writer_)
+            writer_ = std::make_unique<BlockFileWriter>(options_.directory, number / layout.blocks_a_file(),
+                                                        manifest_.provenance, options_.deflate_level);
+        writer_->add(number, being_written_);
+    }
+    if (!writer_ || (number + 1) % layout.blocks_a_file() != 0) return;
+    const std::vector<BlockEntry> written = writer_->commit();
+    entries_.insert(entries_.end(), written.begin(), written.end());
     writer_.reset();
 }
 

@@ -25,11 +25,7 @@ public:
                     const nlohmann::json& provenance, int deflate_level = 0);
     /// Adds a block; `number` counts blocks over the whole matrix.
     void add(std::int64_t number, const CsrBlock& block);
-    /// The entries for the manifest.
-    const std::vector<BlockEntry>& entries() const { return entries_; }
-    /// Closes the file and hands it over, to be committed by whoever has the time. Call it once, last.
-    io::PendingFile close();
-    /// Closes, syncs and renames the file; returns the entries for the manifest.
+    /// Closes, syncs and renames the file; returns the entries for the manifest. Call it once, last.
     std::vector<BlockEntry> commit();
 
 private:
