@@ -165,7 +165,7 @@ std::vector<Manifest> make_matrices(const mpi::Communicator& comm, const text::C
     const double start = progress.seconds();
     MemoryShares shares;
     mpi::agree(comm, [&] { shares = plan_memory(corpus, options, progress); });
-    constexpr int spill_format = 2;  // what an older one left is not continued
+    constexpr int spill_format = 3;  // what an older one left is not continued
     const nlohmann::json key = {{"corpus", corpus_recipe},
                                 {"order", options.order},
                                 {"memory", shares.records},

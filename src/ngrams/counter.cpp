@@ -437,6 +437,14 @@ private:
     CounterStatistics statistics_;
 };
 
+template <typename Word, typename... Wider>
+std::unique_ptr<NgramCounter> make_narrowest(const mpi::Communicator& comm, const CounterOptions& options) {
+    if constexpr (sizeof...(Wider) > 0)
+        if (!Packing<Word>::holds(options.order, options.vocabulary))
+            return make_narrowest<Wider...>(comm, options);
+    return std::make_unique<Counter<Word>>(comm, options);
+}
+
 }  // namespace
 
 std::unique_ptr<NgramCounter> NgramCounter::make(const mpi::Communicator& comm,
@@ -445,11 +453,7 @@ std::unique_ptr<NgramCounter> NgramCounter::make(const mpi::Communicator& comm,
             options.order, least_order, greatest_order);
     require(options.vocabulary >= 1 && options.vocabulary <= greatest_vocabulary,
             "a vocabulary of {} tokens is not within 1 to {}", options.vocabulary, greatest_vocabulary);
-    if (Packing<std::uint64_t>::holds(options.order, options.vocabulary))
-        return std::make_unique<Counter<std::uint64_t>>(comm, options);
-    if (Packing<Wide>::holds(options.order, options.vocabulary))
-        return std::make_unique<Counter<Wide>>(comm, options);
-    return std::make_unique<Counter<Word192>>(comm, options);
+    return make_narrowest<std::uint64_t, Word96, Word112, Wide, Word192>(comm, options);
 }
 
 }  // namespace eckart::ngrams

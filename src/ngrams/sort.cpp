@@ -35,8 +35,4 @@ void WordSorter::operator()(std::span<Wide> words) const {
                           hwy::SortAscending());
 }
 
-void WordSorter::operator()(std::span<Word192> words) const {
-    std::sort(words.begin(), words.end());
-}
-
 }  // namespace eckart::ngrams

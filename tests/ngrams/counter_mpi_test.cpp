@@ -3,6 +3,7 @@
 #include "eckart/mpi/collectives.hpp"
 #include "eckart/ngrams/checkpoints.hpp"
 #include "eckart/ngrams/counter.hpp"
+#include "eckart/ngrams/packing.hpp"
 #include "eckart/ngrams/row_merger.hpp"
 
 #include <filesystem>
@@ -128,8 +129,15 @@ struct Case {
 };
 
 TEST(Counter, AgreesWithADictionaryForEveryRecordWidth) {
-    for (const auto& [order, vocabulary] :
-         {Case{2, 300}, {3, 40}, {5, 12}, {5, 65536}, {4, 100000}, {6, 9}, {8, 6}, {8, 1 << 21}}) {
+    for (const auto& [order, vocabulary] : {Case{2, 300},
+                                            {3, 40},
+                                            {5, 12},
+                                            {5, 65536},
+                                            {4, 100000},
+                                            {6, 9},
+                                            {8, 6},
+                                            {8, 1 << 18},
+                                            {8, 1 << 21}}) {
         const Documents documents = random_documents(vocabulary, 200, 200, vocabulary);
         const auto counter = NgramCounter::make(
             world(),
@@ -137,6 +145,18 @@ TEST(Counter, AgreesWithADictionaryForEveryRecordWidth) {
         add_all(*counter, documents);
         EXPECT_EQ(collect(*counter, vocabulary), oracle(documents, order)) << order << " " << vocabulary;
     }
+    fs::remove_all(scratch());
+}
+
+TEST(Counter, RecordsOf5GramsTakeAtMost16Bytes) {
+    for (const std::int64_t vocabulary : {std::int64_t{1} << 16, std::int64_t{1} << 17, greatest_vocabulary})
+        EXPECT_LE(
+            NgramCounter::make(
+                world(),
+                {.order = 5, .vocabulary = vocabulary, .memory_bytes = small_memory, .scratch = scratch()})
+                ->record_bytes(),
+            16)
+            << vocabulary;
     fs::remove_all(scratch());
 }
 

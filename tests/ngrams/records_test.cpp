@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 template <typename Word>
 Word random_word(std::mt19937_64& random) {
     Word word{0};
-    for (int i = 0; i < word_bits<Word> / 32; ++i)
+    for (int i = 0; i < (word_bits<Word> + 31) / 32; ++i)
         word = (word << 32) | Word{static_cast<std::uint32_t>(random())};
     return word;
 }
@@ -42,7 +42,7 @@ private:
 
 template <typename Word>
 class Records : public testing::Test {};
-using Words = testing::Types<std::uint64_t, Wide, Word192>;
+using Words = testing::Types<std::uint64_t, Word96, Word112, Wide, Word192>;
 TYPED_TEST_SUITE(Records, Words);
 
 TEST(Bijection, UndoesItselfAtEveryWidth) {
@@ -75,6 +75,8 @@ TYPED_TEST(Records, HoldWhatTheWordAndThePartitionHold) {
             }
     EXPECT_TRUE(Packing<std::uint64_t>::holds(5, 65536));
     EXPECT_FALSE(Packing<std::uint64_t>::holds(5, 65537));
+    EXPECT_TRUE(Packing<Word96>::holds(5, greatest_vocabulary));
+    EXPECT_TRUE(Packing<Word112>::holds(8, 1 << 16));
     EXPECT_TRUE(Packing<Wide>::holds(8, 1 << 18));
     EXPECT_TRUE(Packing<Word192>::holds(greatest_order, greatest_vocabulary));
 }

@@ -137,10 +137,10 @@ class Faults(unittest.TestCase):
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
                 continued += "continuing" in process.communicate()[1]
+                time.sleep(0.1)  # ranks whose launcher was killed end by themselves
                 if (out / "manifest.json").exists():
                     self.assertEqual(json.loads((out / "manifest.json").read_text())["digest"], self.digest)
                     shutil.rmtree(out)
-                time.sleep(0.1)  # ranks whose launcher was killed end by themselves
             self.assertEqual(self.finish(out, MEMORY, ranks, "--scratch", self.scratch)["digest"], self.digest)
         if kills >= 20:  # chance has it that some struck after a checkpoint
             self.assertGreater(continued, 0)

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "eckart/base/wide.hpp"
-#include "eckart/ngrams/word.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,7 +19,10 @@ public:
 
     void operator()(std::span<std::uint64_t> words) const;
     void operator()(std::span<Wide> words) const;
-    void operator()(std::span<Word192> words) const;
+    template <typename Word>
+    void operator()(std::span<Word> words) const {
+        std::sort(words.begin(), words.end());
+    }
 
 private:
     struct Vectorised;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 
 namespace eckart::ngrams {
@@ -73,7 +74,43 @@ private:
     std::array<std::uint64_t, 3> limbs_{};  // least first
 };
 
-/// The integers an n-gram record may be, narrowest first.
+/// Unsigned integer that takes so many bytes in memory, 9 to 15, and is computed with as one of 128 bits.
+template <std::size_t bytes>
+class [[gnu::packed]] NarrowWord {
+public:
+    NarrowWord() = default;  // not initialised: arrays of words are made to be filled
+    /// What does not fit falls off the high end.
+    NarrowWord(Wide value)
+        : low_(static_cast<std::uint64_t>(value)),
+          high_(static_cast<std::uint64_t>(value >> 64) & high_mask) {}
+
+    explicit operator std::uint64_t() const { return static_cast<std::uint64_t>(wide()); }
+
+    friend NarrowWord operator<<(const NarrowWord& x, int by) { return x.wide() << by; }
+    friend NarrowWord operator>>(const NarrowWord& x, int by) { return x.wide() >> by; }
+    friend NarrowWord operator|(const NarrowWord& x, const NarrowWord& y) { return x.wide() | y.wide(); }
+    friend NarrowWord operator&(const NarrowWord& x, const NarrowWord& y) { return x.wide() & y.wide(); }
+    friend NarrowWord operator-(const NarrowWord& x, const NarrowWord& y) { return x.wide() - y.wide(); }
+    friend NarrowWord operator+(const NarrowWord& x, const NarrowWord& y) { return x.wide() + y.wide(); }
+    friend bool operator==(const NarrowWord& x, const NarrowWord& y) { return x.wide() == y.wide(); }
+    friend std::strong_ordering operator<=>(const NarrowWord& x, const NarrowWord& y) {
+        return x.wide() <=> y.wide();
+    }
+
+private:
+    static_assert(bytes > sizeof(std::uint64_t) && bytes < sizeof(Wide));
+    static constexpr int high_bits = 8 * (bytes - sizeof(std::uint64_t));
+    static constexpr std::uint64_t high_mask = (std::uint64_t{1} << high_bits) - 1;
+    Wide wide() const { return (Wide{high_} << 64) | low_; }
+    // Members of their own, not bytes: in registers while it is computed with.
+    std::uint64_t low_;
+    std::uint64_t high_ : high_bits;
+};
+static_assert(sizeof(NarrowWord<12>) == 12 && sizeof(NarrowWord<14>) == 14);
+using Word96 = NarrowWord<12>;
+using Word112 = NarrowWord<14>;
+
+/// Bits of the integers an n-gram record may be: `std::uint64_t`, `Word96`, `Word112`, `Wide`, `Word192`.
 template <typename Word>
 inline constexpr int word_bits = static_cast<int>(8 * sizeof(Word));
 
