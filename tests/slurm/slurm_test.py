@@ -316,7 +316,7 @@ class Slurm(unittest.TestCase):
 
     def test_22_scratch_full_on_one_node(self):
         tokens = self.top / "tokens.npy"
-        np.save(tokens, np.random.default_rng(1).integers(0, 2000, 12_000_000).astype(np.uint16))
+        np.save(tokens, np.random.default_rng(1).integers(0, 2000, 20_000_000).astype(np.uint16))
         local = self.cluster / "local"
         fill = f"head -c 1G /dev/zero >{local}/full || true"
         run("srun", "--mpi=none", "--nodelist=n2", "sh", "-c", fill)
