@@ -22,9 +22,10 @@ namespace {
 template <typename T>
 class BandReduction {
 public:
-    BandReduction(SymmetricColumns<T>& matrix, Progress& progress)
+    BandReduction(SymmetricColumns<T>& matrix, Progress& progress, const std::function<void()>& may_stop)
         : a_(matrix),
           progress_(progress),
+          may_stop_(may_stop),
           n_(matrix.padded_size()),
           band_matrix_(n_),
           last_(static_cast<std::size_t>(n_ * 3 * band)),
@@ -42,6 +43,7 @@ public:
                          std::span(product_).first(static_cast<std::size_t>((n_ - j - band) * band)));
             prepare_update(j);
             report(j);
+            may_stop_();
         }
         if (n_ > 0 && a_.is_mine(a_.block_of(n_ - band))) finish(n_ - band);
         mpi::all_sum(a_.comm(), std::span(band_matrix_.values));
@@ -164,6 +166,7 @@ private:
 
     SymmetricColumns<T>& a_;
     Progress& progress_;
+    const std::function<void()>& may_stop_;
     std::int64_t n_;
     BandMatrix band_matrix_;
     std::vector<T> last_;
@@ -235,11 +238,12 @@ template void apply_reflectors(const SymmetricColumns<double>&, std::vector<doub
 template void apply_reflectors(const SymmetricColumns<float>&, std::vector<double>&);
 
 template <typename T>
-BandMatrix reduce_to_band(SymmetricColumns<T>& matrix, Progress& progress) {
-    return BandReduction<T>(matrix, progress).run();
+BandMatrix reduce_to_band(SymmetricColumns<T>& matrix, Progress& progress,
+                          const std::function<void()>& may_stop) {
+    return BandReduction<T>(matrix, progress, may_stop).run();
 }
 
-template BandMatrix reduce_to_band(SymmetricColumns<double>&, Progress&);
-template BandMatrix reduce_to_band(SymmetricColumns<float>&, Progress&);
+template BandMatrix reduce_to_band(SymmetricColumns<double>&, Progress&, const std::function<void()>&);
+template BandMatrix reduce_to_band(SymmetricColumns<float>&, Progress&, const std::function<void()>&);
 
 }  // namespace eckart::dense

@@ -29,11 +29,12 @@ SmallMatrix polished(const SmallMatrix& x) {
 }  // namespace
 
 template <typename T>
-TwoStage<T>::TwoStage(SymmetricColumns<T>& matrix, Vectors vectors, int threads, Progress& progress)
+TwoStage<T>::TwoStage(SymmetricColumns<T>& matrix, Vectors vectors, int threads, Progress& progress,
+                      const std::function<void()>& may_stop)
     : matrix_(&matrix) {
     const mpi::Communicator& comm = matrix.comm();
     require_finite(matrix);
-    BandMatrix band = reduce_to_band(matrix, progress);
+    BandMatrix band = reduce_to_band(matrix, progress, may_stop);
     if (vectors == Vectors::later) chase_.emplace(matrix.size(), comm.is_root());
     if (comm.is_root()) {
         tridiagonal_ = reduce_to_tridiagonal(band, threads, chase_ ? &*chase_ : nullptr);

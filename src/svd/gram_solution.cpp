@@ -26,14 +26,16 @@ SmallMatrix symmetric(const LocalComponent<T>& local) {
 
 template <typename T>
 GramSolution<T>::GramSolution(const mpi::Communicator& comm, CrossProduct<T>& gram, dense::Eigensolver solver,
-                              bool vectors, Progress& progress)
+                              bool vectors, const std::string& safe, Progress& progress)
     : comm_(comm), gram_(gram) {
-    solve_large(solver, vectors, progress);
+    solve_large(solver, vectors, safe, progress);
     solve_small(vectors);
 }
 
 template <typename T>
-void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, Progress& progress) {
+void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, const std::string& safe,
+                                  Progress& progress) {
+    const auto may_stop = [&] { mpi::stop_if_interrupted(comm_, safe); };
     const auto keep = vectors ? dense::TwoStage<T>::Vectors::later : dense::TwoStage<T>::Vectors::never;
     for (dense::SymmetricColumns<T>& matrix : gram_.large) {
         const double n = static_cast<double>(matrix.size());
@@ -42,12 +44,13 @@ void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, Progr
         if (solver == dense::Eigensolver::scalapack) {
             values_.push_back(dense::eigenvalues_by_scalapack(matrix));
         } else {
-            dense::TwoStage<T> two_stage(matrix, keep, available_cores(), progress);
+            dense::TwoStage<T> two_stage(matrix, keep, available_cores(), progress, may_stop);
             values_.push_back(two_stage.values());
             if (vectors) solvers_.push_back(std::move(two_stage));
         }
         std::reverse(values_.back().begin(), values_.back().end());
         progress.end();
+        may_stop();
     }
 }
 

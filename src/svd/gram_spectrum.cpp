@@ -110,10 +110,12 @@ public:
     Spectrum run() {
         std::optional<Problem<T>> problem = resumed();
         if (!problem) problem.emplace(formed());
-        mpi::stop_if_interrupted(
-            comm_, options_.checkpoint.empty() ? "nothing but the matrix" : "the cross product is safe");
+        const std::string safe =
+            options_.checkpoint.empty() ? "nothing but the matrix is kept" : "the cross product is safe";
+        mpi::stop_if_interrupted(comm_, safe);
         progress_.note(describe(problem->components, reader_.column_count()));
-        GramSolution<T> solution(comm_, problem->gram, options_.eigensolver, options_.vectors > 0, progress_);
+        GramSolution<T> solution(comm_, problem->gram, options_.eigensolver, options_.vectors > 0, safe,
+                                 progress_);
         mpi::agree(comm_, [&] { check_identities(*problem, solution.values()); });
         std::vector<Value> values = sorted_values(*problem, solution.values());
         const double floor = options_.unsquared ? refine(values, problem->components) : squared_floor(values);

@@ -3,6 +3,7 @@
 #include "eckart/dense/eigenvalues.hpp"
 #include "eckart/dense/symmetric_columns.hpp"
 #include "eckart/dense/two_stage.hpp"
+#include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 
 #include <algorithm>
@@ -166,6 +167,19 @@ TEST(TwoStageTest, AValueThatIsNotFiniteIsAnError) {
         EXPECT_THROW(TwoStage<double>(matrix, TwoStage<double>::Vectors::never, 1, silent), Error);
         EXPECT_THROW(eigenvalues_by_scalapack(again), Error);
     }
+}
+
+TEST(TwoStageTest, StopsAtThePanelAtWhichItIsAsked) {
+    const auto world = mpi::Communicator::world();
+    Progress silent = Progress::silent();
+    auto matrix = spread<double>(world, 1000, 0, random_entry);
+    int panels = 0;
+    const auto may_stop = [&] {
+        if (++panels == 3) throw mpi::SharedError<Interrupted>("stopped");
+    };
+    EXPECT_THROW(TwoStage<double>(matrix, TwoStage<double>::Vectors::never, 1, silent, may_stop),
+                 Interrupted);
+    EXPECT_EQ(panels, 3);
 }
 
 TEST(ScalapackTest, FindsTheSameOnEverySize) {

@@ -37,10 +37,11 @@ RunDirectory made(const ScratchDirectory& scratch) {
 TEST(RunOptions, ReachTheStagesTheyBelongTo) {
     const RunOptions options =
         parsed({"/dev/null", "--order=4", "--method=gram", "--memory=1GiB", "--scratch=here"});
+    const std::string scratch = "--scratch=" + std::filesystem::absolute("here").string();
     EXPECT_THAT(options.arguments_of(Stage::matrix),
-                ElementsAre("/dev/null", "--order=4",
-                            "--scratch=" + std::filesystem::absolute("here").string(), "--memory=1GiB"));
-    EXPECT_THAT(options.arguments_of(Stage::spectrum), ElementsAre("--method=gram", "--memory=1GiB"));
+                ElementsAre("/dev/null", "--order=4", scratch, "--memory=1GiB"));
+    EXPECT_THAT(options.arguments_of(Stage::spectrum),
+                ElementsAre("--method=gram", scratch, "--memory=1GiB"));
     EXPECT_THAT(options.arguments_of(Stage::verify), ElementsAre("--memory=1GiB"));
 }
 

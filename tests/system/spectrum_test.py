@@ -1,6 +1,8 @@
 """Text to spectrum against brute force, on every rank count, and values worked out by hand."""
 import json
 import os
+import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -133,7 +135,16 @@ class Files(ProgramTest):
         """The groups are CSR as scipy understands it, and G made from them has the spectrum's eigenvalues."""
         documents, order = CORPORA["trigrams"]
         corpus = write_tokens(self.path / "corpus.bin", documents)
-        manifest, spectrum, _ = self.run_stages(corpus, self.path / "run", "--separator", 0, "--order", order)
+        self.check_blocks(corpus, "--separator", 0, "--order", order)
+
+    def test_numpy_finds_the_same_in_real_text(self):
+        corpus = pathlib.Path(__file__).parents[3] / "shared/data/wiki.valid.tokens"
+        if not corpus.exists():
+            self.skipTest(f"no real data: {corpus} is missing")
+        self.check_blocks(corpus, "--vocabulary", 1500, "--order", 3)
+
+    def check_blocks(self, corpus, *options):
+        manifest, spectrum, _ = self.run_stages(corpus, self.path / "run", *options)
         with h5py.File(self.path / "run/matrix/columns.h5") as file:
             gram = np.diag(file["one_hot_multiplicity"][:].astype(float))
         for entry in manifest["files"]:
@@ -198,21 +209,30 @@ class Gram(ProgramTest):
         self.assertGreater(single["floor"], 1e3 * double["floor"])
         np.testing.assert_allclose(single["lambda"], double["lambda"], atol=1e-6 * double["lambda"][0], rtol=0)
 
-    def test_killed_in_the_eigensolver_it_does_not_read_the_matrix_again(self):
+    def test_ended_in_the_eigensolver_it_does_not_read_the_matrix_again(self):
         self.matrix(zipf_documents(5, 100, 3000, 4000, exponent=1.05))
         whole, _ = self.spectrum("--no-checkpoint")
         out, kept = self.path / "spectrum.h5", self.path / "spectrum.h5.cross-product"
         self.assertFalse(kept.exists())
-        self.assertGreater(len(whole["sigma"]), 2000)  # long enough for the kill to come in time
+        self.assertGreater(len(whole["sigma"]), 2000)  # long enough for the end to come in time
         out.unlink()
-        process = subprocess.Popen([BIN / "eckart-spectrum", self.path / "matrix", "--out", out, "--method", "gram"],
-                                   stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (kept / "manifest.json").exists():
-            time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        self.assertTrue((kept / "manifest.json").exists())
-        self.assertFalse(out.exists())
+
+        def end_by(way):
+            process = subprocess.Popen([BIN / "eckart-spectrum", self.path / "matrix", "--out", out, "--method", "gram"],
+                                       stderr=subprocess.PIPE, text=True)
+            while process.poll() is None and not (kept / "manifest.json").exists():
+                time.sleep(0.002)
+            os.kill(process.pid, way)
+            said = process.communicate()[1]
+            self.assertTrue((kept / "manifest.json").exists())
+            self.assertFalse(out.exists())
+            return process.returncode, said
+
+        code, said = end_by(signal.SIGTERM)
+        self.assertEqual(code, 75)
+        self.assertIn("the cross product is safe", said)
+        shutil.rmtree(kept)
+        end_by(signal.SIGKILL)
         for path in (self.path / "matrix").glob("blocks-*.h5"):
             path.write_bytes(b"")
         again, said = self.spectrum("--vectors", 3, ranks=3)

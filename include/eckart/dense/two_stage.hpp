@@ -6,6 +6,7 @@
 #include "eckart/dense/tall_matrix.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -20,8 +21,11 @@ public:
     enum class Vectors { later, never };
 
     /// Finds the values; the matrix, which must outlive this, is used up. `threads`: of the first rank, while
-    /// the others wait. Collective. Throws `Error` when the matrix holds a value that is not finite.
-    TwoStage(SymmetricColumns<T>& matrix, Vectors vectors, int threads, Progress& progress);
+    /// the others wait. `may_stop`: as in `reduce_to_band`. Collective. Throws `Error` when the matrix holds
+    /// a value that is not finite.
+    TwoStage(
+        SymmetricColumns<T>& matrix, Vectors vectors, int threads, Progress& progress,
+        const std::function<void()>& may_stop = [] {});
 
     /// Ascending, on every rank.
     const std::vector<double>& values() const { return values_; }

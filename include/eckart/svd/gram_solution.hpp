@@ -7,6 +7,7 @@
 #include "eckart/svd/cross_product.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace eckart::svd {
@@ -17,8 +18,9 @@ template <typename T>
 class GramSolution {
 public:
     /// Uses up the large components, which must outlive this. `vectors`: some may be asked for. Collective.
+    /// Throws `Interrupted`, saying what is `safe`, soon after a stop was requested.
     GramSolution(const mpi::Communicator& comm, CrossProduct<T>& gram, dense::Eigensolver solver,
-                 bool vectors, Progress& progress);
+                 bool vectors, const std::string& safe, Progress& progress);
 
     /// Of each component, descending, on every rank.
     const std::vector<std::vector<double>>& values() const { return values_; }
@@ -29,7 +31,7 @@ public:
     dense::SmallMatrix small_product(std::size_t component, const dense::SmallMatrix& x) const;
 
 private:
-    void solve_large(dense::Eigensolver solver, bool vectors, Progress& progress);
+    void solve_large(dense::Eigensolver solver, bool vectors, const std::string& safe, Progress& progress);
     void solve_small(bool vectors);
     std::size_t large() const { return gram_.large.size(); }
     int owner(std::size_t small) const { return small_owner(small, comm_.size()); }
