@@ -1,13 +1,13 @@
 """The leading K singular values by Eckart and by others, side by side: seconds, memory, W-error.
 
-    bench/peers.py MATRIX_DIR [--dimension 512] [--solvers eckart,slepc-cross,...] [--ranks 1] [--bin build/release/bin]
+    bench/peers.py MATRIX_DIR [--dimension 512] [--solvers eckart,slepc-cross,...] [--ranks 1] [--memory 4GiB] [--bin build/release/bin]
 
 MATRIX_DIR comes from `eckart-matrix --keep-contexts`, so that the unmerged W, one row a context, is there for the
 others. Each solver runs in fresh processes, a core each; reading the matrix is not counted for the others and
 is for Eckart; CPU is processor seconds, which other load on the machine hardly changes; memory is the largest resident
 set, summed over ranks. A solver's name is
 LIBRARY[-METHOD][@merged]: with @merged it gets the merged rows, which separates what merging gains from what the
-algorithm gains. Needs python3-scipy, python3-h5py, python3-slepc4py.
+algorithm gains. A solver that fails is a row with the reason. Needs python3-scipy, python3-h5py, python3-slepc4py.
 """
 import argparse
 import glob
@@ -130,6 +130,13 @@ def launch(ranks, command, limit):
         return None
 
 
+def reason_of(error):
+    """The line of a traceback that says the most: PETSc's last, or else Python's."""
+    lines = [line.strip() for line in error.splitlines()]
+    said = [line for line in lines if line.startswith("[0] ")] or [line for line in lines if "Error" in line] or lines
+    return said[-1]
+
+
 def run_peer(name, path, arguments):
     library, _, method = name.partition("-")
     ranks = arguments.ranks if library == "slepc" else 1
@@ -138,7 +145,7 @@ def run_peer(name, path, arguments):
     if done is None:
         return None
     if done.returncode:
-        sys.exit(done.stderr)
+        return reason_of(done.stderr)
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return (max(a["seconds"] for a in answers), sum(a["busy"] for a in answers), sum(a["bytes"] for a in answers),
             next(a["sigma"] for a in answers if a["rank"] == 0))
@@ -151,7 +158,7 @@ def run_eckart(arguments, scratch):
              "print('used', used.ru_maxrss * 1024, used.ru_utime + used.ru_stime); sys.exit(code)"]
     start = time.perf_counter()
     done = launch(arguments.ranks, [*timer, str(arguments.bin / "eckart-spectrum"), str(arguments.matrix), "--out", str(out),
-                                    "--method", "randomized", "--dimension", str(arguments.dimension), "--memory", "4GiB"],
+                                    "--method", "randomized", "--dimension", str(arguments.dimension), "--memory", arguments.memory],
                   arguments.limit)
     seconds = time.perf_counter() - start
     if done is None or done.returncode:
@@ -173,6 +180,7 @@ def main():
     parser.add_argument("--tolerance", type=float, default=1e-3, help="of the others: residual relative to sigma")
     parser.add_argument("--solvers", default=SOLVERS)
     parser.add_argument("--ranks", type=int, default=1, help="of Eckart and SLEPc")
+    parser.add_argument("--memory", default="4GiB", help="of Eckart, a rank")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--limit", type=float, default=900, help="seconds after which a solver is given up")
     parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path("build/release/bin"))
@@ -197,6 +205,9 @@ def main():
                             run_peer(base, paths["merged" if base != name else "unmerged"], arguments))
             if None in runs:
                 print(f"{name:24} more than {arguments.limit:.0f} s", flush=True)
+                continue
+            if failed := [run for run in runs if isinstance(run, str)]:
+                print(f"{name:24} cannot: {failed[0]}", flush=True)
                 continue
             seconds, busy, peak, sigma = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
             error = np.sqrt(max(0, 1 - sum(np.square(sigma)) / energy))

@@ -79,8 +79,7 @@ matrix::MatrixOptions matrix_options(const driver::Command& command, std::int64_
     result.directory = command.get<std::string>("out");
     // The same directory for the same output, so that a later run finds (or clears) what an earlier one left.
     const std::string out = fs::absolute(result.directory).lexically_normal().string();
-    result.scratch = driver::scratch_root(command.has("scratch") ? command.get<std::string>("scratch") : "") /
-                     ("eckart-" + digest_of(out).hex().substr(0, 16));
+    result.scratch = driver::scratch_root(command) / ("eckart-" + digest_of(out).hex().substr(0, 16));
     result.order = command.get<int>("order");
     result.min_count = command.get<std::int64_t>("min-count");
     result.samples = samples(command.get<std::string>("sample-contexts"));

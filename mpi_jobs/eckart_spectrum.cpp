@@ -68,7 +68,7 @@ svd::RandomizedOptions randomized_options(const driver::Command& command, const 
     result.memory = gram.memory;
     const int ranks_here = world.split_by_node().size();
     result.threads = std::max(1, available_cores() / ranks_here);
-    result.scratch = driver::scratch_root(command.has("scratch") ? command.get<std::string>("scratch") : "");
+    result.scratch = driver::scratch_root(command);
     std::error_code none;
     const fs::space_info space = fs::space(result.scratch, none);
     result.scratch_bytes =

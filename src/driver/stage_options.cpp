@@ -35,6 +35,10 @@ std::filesystem::path scratch_root(const std::string& given) {
     return "/tmp";
 }
 
+std::filesystem::path scratch_root(const Command& command) {
+    return scratch_root(command.has("scratch") ? command.get<std::string>("scratch") : std::string());
+}
+
 po::options_description spectrum_options() {
     po::options_description spectrum("Spectrum");
     spectrum.add_options()("method", po::value<std::string>()->default_value("auto")->value_name("NAME"),

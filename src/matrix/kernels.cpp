@@ -66,25 +66,18 @@ HWY_ATTR void AddFusedColumns(const ScaledRows& rows, const TileRow* x, TileRow*
     }
 }
 
-/// A sparse matrix by rows, placed.
-struct Rows {
-    const std::int64_t* indptr;
-    const std::int32_t* indices;
-    const double* values;
-    const std::int32_t* places;
-    std::int64_t count;
-};
-
 template <int vectors>
-HWY_ATTR void AddColumns(const Rows& a, const TileRow* x, TileRow* z, std::int64_t c) {
+HWY_ATTR void AddColumns(const PlacedRows& a, const TileRow* x, TileRow* z, std::int64_t c) {
     using Columns = Group<vectors>;
-    for (std::int64_t row = 0; row < a.count; ++row) {
-        const std::int64_t begin = a.indptr[row], end = a.indptr[row + 1];
-        double* const to = z[a.places[row]].values + c;
+    const std::int64_t* const indptr = a.indptr.data();
+    const std::int32_t *const indices = a.indices.data(), *const places = a.places.data();
+    const double* const values = a.values.data();
+    for (std::int64_t row = 0; row < a.rows(); ++row) {
+        const std::int64_t begin = indptr[row], end = indptr[row + 1];
+        double* const to = z[places[row]].values + c;
         Vector sums[vectors];
         Columns::Load(to, sums);
-        for (std::int64_t i = begin; i < end; ++i)
-            Columns::Gather(a.values[i], x[a.indices[i]].values + c, sums);
+        for (std::int64_t i = begin; i < end; ++i) Columns::Gather(values[i], x[indices[i]].values + c, sums);
         Columns::Store(sums, to);
     }
 }
@@ -104,13 +97,9 @@ HWY_ATTR void AddFusedProduct(const ScaledRows& rows, const TileRow* x, TileRow*
                             HWY_ATTR { AddFusedColumns<decltype(vectors)::value>(rows, x, z, c); });
 }
 
-HWY_ATTR void AddProduct(std::span<const std::int64_t> indptr, std::span<const std::int32_t> indices,
-                         std::span<const double> values, std::span<const std::int32_t> places,
-                         const TileRow* x, TileRow* z, TileColumns columns) {
-    const Rows rows{indptr.data(), indices.data(), values.data(), places.data(),
-                    static_cast<std::int64_t>(places.size())};
+HWY_ATTR void AddProduct(const PlacedRows& a, const TileRow* x, TileRow* z, TileColumns columns) {
     ForColumns(columns, [&](auto vectors, std::int64_t c)
-                            HWY_ATTR { AddColumns<decltype(vectors)::value>(rows, x, z, c); });
+                            HWY_ATTR { AddColumns<decltype(vectors)::value>(a, x, z, c); });
 }
 
 }  // namespace eckart::matrix::HWY_NAMESPACE
@@ -122,31 +111,33 @@ namespace eckart::matrix {
 HWY_EXPORT(AddFusedProduct);
 HWY_EXPORT(AddProduct);
 
-namespace {
+void ScaledRows::append(const ScaledRows& from, std::int64_t row) {
+    const auto columns = from.row_indices(row);
+    const auto numbers = from.row_values(row);
+    indices.insert(indices.end(), columns.begin(), columns.end());
+    values.insert(values.end(), numbers.begin(), numbers.end());
+    indptr.push_back(nonzeros());
+}
 
-/// Rows by their rarest column, then by the next: what neighbours share stays in cache. Positions are by
-/// frequency, so the rarest is the largest.
-std::vector<std::int32_t> cache_friendly_order(const CsrBlock& block,
-                                               std::span<const std::int32_t> position) {
-    std::vector<std::pair<std::uint64_t, std::int32_t>> keys;
-    keys.reserve(static_cast<std::size_t>(block.rows()));
-    for (std::int64_t row = 0; row < block.rows(); ++row) {
-        std::uint64_t first = 0, second = 0;
-        for (const std::int32_t column : block.row_indices(row)) {
-            const auto at = static_cast<std::uint64_t>(position[static_cast<std::size_t>(column)]);
-            second = std::max(second, std::min(first, at));
-            first = std::max(first, at);
+/// Positions are by frequency, so the rarest is the largest.
+std::vector<std::int64_t> cache_friendly_order(const ScaledRows& rows, std::int64_t first) {
+    std::vector<std::pair<std::uint64_t, std::int64_t>> keys;
+    keys.reserve(static_cast<std::size_t>(rows.rows() - first));
+    for (std::int64_t row = first; row < rows.rows(); ++row) {
+        std::uint64_t rarest = 0, next = 0;
+        for (const std::int32_t column : rows.row_indices(row)) {
+            const auto at = static_cast<std::uint64_t>(column);
+            next = std::max(next, std::min(rarest, at));
+            rarest = std::max(rarest, at);
         }
-        keys.emplace_back(first << 32 | second, narrow<std::int32_t>(row));
+        keys.emplace_back(rarest << 32 | next, row);
     }
     std::sort(keys.begin(), keys.end());
-    std::vector<std::int32_t> order;
+    std::vector<std::int64_t> order;
     order.reserve(keys.size());
     for (const auto& key : keys) order.push_back(key.second);
     return order;
 }
-
-}  // namespace
 
 ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWeight weight,
                        std::span<const std::int32_t> position) {
@@ -154,7 +145,7 @@ ScaledRows scaled_rows(const MatrixReader& reader, const CsrBlock& block, RowWei
     rows.indptr.reserve(static_cast<std::size_t>(block.rows()) + 1);
     rows.indices.reserve(block.indices.size());
     rows.values.reserve(block.indices.size());
-    for (const std::int32_t row : cache_friendly_order(block, position)) {
+    for (std::int64_t row = 0; row < block.rows(); ++row) {
         const auto data = block.row_data(row);
         const double scale = reader.row_scale(block, row, weight);
         for (const std::int32_t column : block.row_indices(row))
@@ -169,10 +160,8 @@ void add_fused_product(const ScaledRows& rows, const TileRow* x, TileRow* z, Til
     HWY_DYNAMIC_DISPATCH(AddFusedProduct)(rows, x, z, columns);
 }
 
-void add_product(std::span<const std::int64_t> indptr, std::span<const std::int32_t> indices,
-                 std::span<const double> values, std::span<const std::int32_t> places, const TileRow* x,
-                 TileRow* z, TileColumns columns) {
-    HWY_DYNAMIC_DISPATCH(AddProduct)(indptr, indices, values, places, x, z, columns);
+void add_product(const PlacedRows& a, const TileRow* x, TileRow* z, TileColumns columns) {
+    HWY_DYNAMIC_DISPATCH(AddProduct)(a, x, z, columns);
 }
 
 }  // namespace eckart::matrix

@@ -21,16 +21,6 @@ std::int64_t tiles_of(std::int64_t columns) {
     return (columns + matrix::tile_width - 1) / matrix::tile_width;
 }
 
-}  // namespace
-
-std::int64_t nonzeros_of(const matrix::MatrixReader& reader) {
-    std::int64_t sum = 0;
-    for (const matrix::BlockEntry& block : reader.manifest().blocks) sum += block.nonzeros;
-    return sum;
-}
-
-namespace {
-
 struct Share {
     std::int64_t rows = 0, nonzeros = 0;
 };
@@ -46,7 +36,7 @@ std::int64_t products_bytes(const matrix::MatrixReader& reader, Share share, int
 }
 
 /// The least memory in which a batch of any block can be made ready.
-std::int64_t least_batch(const matrix::MatrixReader& reader, int threads) {
+std::int64_t least_batch_bytes(const matrix::MatrixReader& reader, int threads) {
     std::int64_t least = 0;
     for (const matrix::BlockEntry& block : reader.manifest().blocks)
         least = std::max(least, products_bytes(reader, {block.rows, block.nonzeros}, threads));
@@ -54,6 +44,10 @@ std::int64_t least_batch(const matrix::MatrixReader& reader, int threads) {
 }
 
 }  // namespace
+
+std::int64_t nonzeros_of(const matrix::MatrixReader& reader) {
+    return share_of(reader, 1).nonzeros;
+}
 
 std::int64_t kept_bytes(const matrix::MatrixReader& reader, const PassPlan& plan, int threads) {
     const Share share = share_of(reader, plan.groups);
@@ -95,7 +89,7 @@ namespace {
 double seconds_of(const matrix::MatrixReader& reader, std::int64_t width, const PassPlan& plan) {
     constexpr double passes = 12, read_nonzeros = 1.5e7, flops = 2e10, exchanged = 1e9;
     constexpr std::int64_t least = 16;  // columns that a core multiplies at its full rate
-    const double nonzeros = static_cast<double>(nonzeros_of(reader)) / plan.groups;
+    const auto nonzeros = static_cast<double>(share_of(reader, plan.groups).nonzeros);
     const std::int64_t strip = (width + plan.strips - 1) / plan.strips;
     const double numbers = 2 * static_cast<double>(reader.column_count() * strip);
     return nonzeros / read_nonzeros +
@@ -108,6 +102,7 @@ double seconds_of(const matrix::MatrixReader& reader, std::int64_t width, const 
 PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t width,
                    const PassResources& resources) {
     constexpr std::int64_t scratch_a_nonzero = 32;  // two entries, and what their rows need
+    const std::int64_t least_batch = least_batch_bytes(reader, resources.threads);
     for (const Kept kept : {Kept::products, Kept::rows, Kept::file, Kept::nothing}) {
         std::optional<PassPlan> best;
         for (int strips = 1; strips <= ranks; ++strips) {
@@ -117,10 +112,9 @@ PassPlan plan_pass(const matrix::MatrixReader& reader, int ranks, std::int64_t w
             const std::int64_t left = resources.memory - pass_bytes(reader, width, plan);
             if (kept == Kept::file) {
                 // The more a batch has, the more its rows share; but some, so that reading is hidden.
-                plan.batch_bytes =
-                    std::min(left, std::max(least_batch(reader, resources.threads),
-                                            products_bytes(reader, share, resources.threads) / 8));
-                if (plan.batch_bytes < least_batch(reader, resources.threads) ||
+                plan.batch_bytes = std::min(
+                    left, std::max(least_batch, products_bytes(reader, share, resources.threads) / 8));
+                if (plan.batch_bytes < least_batch ||
                     scratch_a_nonzero * share.nonzeros > resources.scratch_bytes)
                     continue;
             }
@@ -284,6 +278,18 @@ void CrossOperator::keep_rows() {
     read_ = true;
 }
 
+namespace {
+
+matrix::ScaledRows sorted(const matrix::ScaledRows& rows) {
+    matrix::ScaledRows result;
+    result.indptr.reserve(rows.indptr.size());
+    result.indices.reserve(rows.indices.size()), result.values.reserve(rows.values.size());
+    for (const std::int64_t row : matrix::cache_friendly_order(rows)) result.append(rows, row);
+    return result;
+}
+
+}  // namespace
+
 /// As many blocks at a time as can be made ready in the memory of a batch.
 void CrossOperator::write_products() {
     file_.emplace(resources_.scratch);
@@ -303,14 +309,17 @@ void CrossOperator::write_products() {
     write();
 }
 
-/// While one block is worked on, the next is scaled and sorted, and the one after it read and checked.
+/// While one block is worked on, the next is scaled (and sorted, when its rows are multiplied as they are),
+/// and the one after it read and checked.
 template <typename Work>
 void CrossOperator::for_each_block(const Work& work) const {
+    const bool as_they_are = plan_.kept == Kept::rows || plan_.kept == Kept::nothing;
     matrix::BlockStream stream(reader_, reader_.share(plan_.group(comm().rank()), plan_.groups));
     const auto next_rows = [&]() -> std::optional<matrix::ScaledRows> {
         const auto block = stream.next();
         if (!block) return std::nullopt;
-        return matrix::scaled_rows(reader_, *block, weight_, split_.position);
+        matrix::ScaledRows rows = matrix::scaled_rows(reader_, *block, weight_, split_.position);
+        return as_they_are ? sorted(rows) : std::move(rows);
     };
     std::optional<matrix::ScaledRows> rows = next_rows();
     while (rows) {

@@ -50,7 +50,6 @@ void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, const
         }
         std::reverse(values_.back().begin(), values_.back().end());
         progress.end();
-        may_stop();
     }
 }
 

@@ -101,26 +101,30 @@ SmallMatrix KrylovBasis::take_next(TallMatrix residuals) {
     const std::int64_t wanted = std::min(sizes_.block, order() - size());
     next_ = residuals;
     dense::orthonormalise(gram_.comm(), bases(), next_);
-    for (int round = 0;; ++round) {
-        TallMatrix rest = residuals;
-        dense::subtract_product(rest, next_, dense::inner_product(gram_.comm(), next_, residuals));
-        const bool lost = squared_norm(gram_.comm(), rest.values()) > std::pow(negligible * largest, 2);
-        if (round == rounds || !lost || next_.columns() >= wanted) break;
+    SmallMatrix coupling;
+    TallMatrix rest(0);
+    const auto couple = [&] {
+        coupling = dense::inner_product(gram_.comm(), next_, residuals);
+        rest = residuals;
+        dense::subtract_product(rest, next_, coupling);
+        return squared_norm(gram_.comm(), rest.values());
+    };
+    double lost = couple();
+    for (int round = 0; round < rounds && next_.columns() < wanted; ++round) {
+        if (!(lost > std::pow(negligible * largest, 2))) break;
         std::vector<Columns> all = bases();
         all.push_back(next_);
         dense::orthonormalise(gram_.comm(), all, rest);
         next_.append(rest);
+        lost = couple();
     }
-    fill_next();
-    const SmallMatrix coupling = dense::inner_product(gram_.comm(), next_, residuals);
-    dense::subtract_product(residuals, next_, coupling);
-    dropped_squared_ += squared_norm(gram_.comm(), residuals.values());
+    if (next_.columns() != wanted) fill_next(wanted), lost = couple();
+    dropped_squared_ += lost;
     return coupling;
 }
 
 /// Where the recurrence ends (what it found is invariant: repeated eigenvalues), random columns go on.
-void KrylovBasis::fill_next() {
-    const std::int64_t wanted = std::min(sizes_.block, order() - size());
+void KrylovBasis::fill_next(std::int64_t wanted) {
     while (next_.columns() < wanted) {
         TallMatrix fresh = gaussian(gram_, seed_, random_columns_, wanted - next_.columns());
         random_columns_ += fresh.columns();

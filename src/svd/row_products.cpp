@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <span>
-#include <tuple>
 #include <utility>
 
 namespace eckart::svd {
@@ -19,28 +17,6 @@ constexpr std::int64_t longest_short = 32;    ///< a row of more non-zeros has t
 constexpr std::int64_t rows_a_chunk = 2048;   ///< T has 256 bytes a row, and half of the second cache
 constexpr std::int64_t columns_a_piece = 64;  ///< of G, so that threads have something to share
 
-std::int64_t length(const ScaledRows& rows, std::int64_t row) {
-    return rows.indptr[static_cast<std::size_t>(row) + 1] - rows.indptr[static_cast<std::size_t>(row)];
-}
-std::span<const std::int32_t> indices(const ScaledRows& rows, std::int64_t row) {
-    return std::span(rows.indices)
-        .subspan(static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row)]),
-                 static_cast<std::size_t>(length(rows, row)));
-}
-std::span<const double> values(const ScaledRows& rows, std::int64_t row) {
-    return std::span(rows.values)
-        .subspan(static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row)]),
-                 static_cast<std::size_t>(length(rows, row)));
-}
-
-void append(ScaledRows& to, const ScaledRows& from, std::int64_t row) {
-    const auto columns = indices(from, row);
-    const auto numbers = values(from, row);
-    to.indices.insert(to.indices.end(), columns.begin(), columns.end());
-    to.values.insert(to.values.end(), numbers.begin(), numbers.end());
-    to.indptr.push_back(to.nonzeros());
-}
-
 /// All rows in one list, the shortest first; the blocks are given back one by one.
 ScaledRows by_length(std::vector<ScaledRows> blocks) {
     std::vector<std::int64_t> rows_of, nonzeros_of;  // by length; the last is all that is not short
@@ -50,7 +26,7 @@ ScaledRows by_length(std::vector<ScaledRows> blocks) {
     };
     for (const ScaledRows& block : blocks)
         for (std::int64_t row = 0; row < block.rows(); ++row) {
-            const std::int64_t n = length(block, row);
+            const std::int64_t n = block.length(row);
             ++rows_of[class_of(n)], nonzeros_of[class_of(n)] += n;
         }
     ScaledRows all;
@@ -63,10 +39,10 @@ ScaledRows by_length(std::vector<ScaledRows> blocks) {
     std::exclusive_scan(nonzeros_of.begin(), nonzeros_of.end(), nonzeros_of.begin(), std::int64_t{0});
     for (ScaledRows& block : blocks) {
         for (std::int64_t row = 0; row < block.rows(); ++row) {
-            const std::size_t c = class_of(length(block, row));
-            std::ranges::copy(indices(block, row), all.indices.begin() + nonzeros_of[c]);
-            std::ranges::copy(values(block, row), all.values.begin() + nonzeros_of[c]);
-            nonzeros_of[c] += length(block, row);
+            const std::size_t c = class_of(block.length(row));
+            std::ranges::copy(block.row_indices(row), all.indices.begin() + nonzeros_of[c]);
+            std::ranges::copy(block.row_values(row), all.values.begin() + nonzeros_of[c]);
+            nonzeros_of[c] += block.length(row);
             all.indptr[static_cast<std::size_t>(++rows_of[c])] = nonzeros_of[c];
         }
         block = ScaledRows();
@@ -86,9 +62,9 @@ ScaledRows transposed(const ScaledRows& rows, std::int64_t first, std::int64_t c
     result.indices.resize(static_cast<std::size_t>(end - begin));
     result.values.resize(static_cast<std::size_t>(end - begin));
     for (std::int64_t row = 0; row < count; ++row) {
-        const auto numbers = values(rows, first + row);
+        const auto numbers = rows.row_values(first + row);
         std::size_t i = 0;
-        for (const std::int32_t column : indices(rows, first + row)) {
+        for (const std::int32_t column : rows.row_indices(first + row)) {
             const auto at = static_cast<std::size_t>(result.indptr[static_cast<std::size_t>(column) + 1]++);
             result.indices[at] = static_cast<std::int32_t>(row), result.values[at] = numbers[i++];
         }
@@ -104,10 +80,10 @@ std::int64_t longest_as_pairs(const ScaledRows& rows, const ScaledRows& by_colum
     std::vector<std::int64_t> entries(longest_short + 1), nonzeros(longest_short + 1);
     std::vector<std::int64_t> seen_by(static_cast<std::size_t>(by_column.rows()), -1);
     for (std::int64_t column = 0; column < by_column.rows(); column += sample)
-        for (const std::int32_t row : indices(by_column, column)) {
-            const auto n = static_cast<std::size_t>(length(rows, row));
+        for (const std::int32_t row : by_column.row_indices(column)) {
+            const auto n = static_cast<std::size_t>(rows.length(row));
             ++nonzeros[n];
-            for (const std::int32_t other : indices(rows, row)) {
+            for (const std::int32_t other : rows.row_indices(row)) {
                 std::int64_t& last = seen_by[static_cast<std::size_t>(other)];
                 if (last != column) ++entries[n], last = column;
             }
@@ -123,14 +99,14 @@ std::int64_t longest_as_pairs(const ScaledRows& rows, const ScaledRows& by_colum
 void append_gram_column(ScaledRows& to, const ScaledRows& rows, const ScaledRows& by_column, std::int64_t c,
                         std::int64_t end, std::vector<double>& sums, std::vector<std::int32_t>& met) {
     met.clear();
-    const auto numbers = values(by_column, c);
+    const auto numbers = by_column.row_values(c);
     std::size_t i = 0;
-    for (const std::int32_t row : indices(by_column, c)) {
+    for (const std::int32_t row : by_column.row_indices(c)) {
         if (row >= end) break;  // rows come in order
         const double a = numbers[i++];
-        const auto others = values(rows, row);
+        const auto others = rows.row_values(row);
         std::size_t k = 0;
-        for (const std::int32_t column : indices(rows, row)) {
+        for (const std::int32_t column : rows.row_indices(row)) {
             double& sum = sums[static_cast<std::size_t>(column)];
             if (sum == 0) met.push_back(column);
             sum += a * others[k++];
@@ -144,44 +120,27 @@ void append_gram_column(ScaledRows& to, const ScaledRows& rows, const ScaledRows
     to.indptr.push_back(to.nonzeros());
 }
 
-/// Rows from `first` on by their rarest column, then by the next: what neighbours share stays in cache.
-std::vector<std::int64_t> cache_friendly(const ScaledRows& rows, std::int64_t first) {
-    std::vector<std::tuple<std::int32_t, std::int32_t, std::int64_t>> keys;
-    for (std::int64_t row = first; row < rows.rows(); ++row) {
-        std::int32_t rarest = -1, next = -1;
-        for (const std::int32_t column : indices(rows, row)) {
-            next = std::max(next, std::min(rarest, column));
-            rarest = std::max(rarest, column);
-        }
-        keys.emplace_back(rarest, next, row);
-    }
-    std::sort(keys.begin(), keys.end());
-    std::vector<std::int64_t> order;
-    for (const auto& key : keys) order.push_back(std::get<2>(key));
-    return order;
-}
-
 }  // namespace
 
 RowProducts::RowProducts(std::vector<ScaledRows> blocks, std::int64_t order, int threads) {
     const ScaledRows rows = by_length(std::move(blocks));
     narrow<std::int32_t>(rows.rows());
     std::int64_t shorts = 0;
-    while (shorts < rows.rows() && length(rows, shorts) <= longest_short) ++shorts;
+    while (shorts < rows.rows() && rows.length(shorts) <= longest_short) ++shorts;
     {
         const ScaledRows by_column = transposed(rows, 0, shorts, order);
         const std::int64_t longest = longest_as_pairs(rows, by_column);
-        while (shorts > 0 && length(rows, shorts - 1) > longest) --shorts;
+        while (shorts > 0 && rows.length(shorts - 1) > longest) --shorts;
         add_pairs(rows, by_column, shorts, threads);
     }
-    add_chunks(rows, cache_friendly(rows, shorts), order);
+    add_chunks(rows, matrix::cache_friendly_order(rows, shorts), order);
 }
 
 /// Rows that are empty are left out.
 void RowProducts::Arrays::append(Arrays other) {
     const std::int64_t before = rows.nonzeros();
     for (std::int64_t row = 0; row < other.rows.rows(); ++row) {
-        if (length(other.rows, row) == 0) continue;
+        if (other.rows.length(row) == 0) continue;
         places.push_back(other.places[static_cast<std::size_t>(row)]);
         rows.indptr.push_back(before + other.rows.indptr[static_cast<std::size_t>(row) + 1]);
     }
@@ -221,7 +180,7 @@ void RowProducts::add_chunks(const ScaledRows& rows, const std::vector<std::int6
     for (std::int64_t first = 0; first < count; first += rows_a_chunk) {
         Arrays chunk;
         for (std::int64_t i = first; i < std::min(count, first + rows_a_chunk); ++i) {
-            append(chunk.rows, rows, order[static_cast<std::size_t>(i)]);
+            chunk.rows.append(rows, order[static_cast<std::size_t>(i)]);
             chunk.places.push_back(static_cast<std::int32_t>(i - first));
         }
         transposed_.append({transposed(chunk.rows, 0, chunk.rows.rows(), columns), all_columns});
@@ -249,20 +208,14 @@ std::int64_t RowProducts::most_bytes(std::int64_t rows, std::int64_t nonzeros, s
 
 void add_products(const ProductsView& products, const TileRow* x, TileRow* z, matrix::TileColumns columns,
                   ProductScratch& t) {
-    const auto add = [&](const PlacedRows& a, std::int64_t first, std::int64_t end, const TileRow* from,
-                         TileRow* to) {
-        const auto count = static_cast<std::size_t>(end - first);
-        matrix::add_product(a.indptr.subspan(static_cast<std::size_t>(first), count + 1), a.indices, a.values,
-                            a.places.subspan(static_cast<std::size_t>(first), count), from, to, columns);
-    };
-    add(products.pairs, 0, static_cast<std::int64_t>(products.pairs.places.size()), x, z);
+    matrix::add_product(products.pairs, x, z, columns);
     t.resize(rows_a_chunk);
     std::int64_t row = 0, column = 0;
     for (std::size_t chunk = 0; chunk < products.row_ends.size(); ++chunk) {
         const std::int64_t row_end = products.row_ends[chunk], column_end = products.transposed_ends[chunk];
         std::fill_n(t.begin(), row_end - row, TileRow{});
-        add(products.rows, row, row_end, x, t.data());
-        add(products.transposed, column, column_end, t.data(), z);
+        matrix::add_product(products.rows.part(row, row_end), x, t.data(), columns);
+        matrix::add_product(products.transposed.part(column, column_end), t.data(), z, columns);
         row = row_end, column = column_end;
     }
 }

@@ -2,7 +2,6 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
@@ -231,7 +230,11 @@ class Gram(ProgramTest):
         code, said = end_by(signal.SIGTERM)
         self.assertEqual(code, 75)
         self.assertIn("the cross product is safe", said)
-        shutil.rmtree(kept)
+        resumed, said = self.spectrum()
+        self.assertIn("reading the cross product from", said)
+        np.testing.assert_allclose(resumed["sigma"] ** 2, whole["sigma"] ** 2, atol=1e-13 * whole["sigma"][0] ** 2)
+        self.assertFalse(kept.exists())
+        out.unlink()
         end_by(signal.SIGKILL)
         for path in (self.path / "matrix").glob("blocks-*.h5"):
             path.write_bytes(b"")

@@ -10,9 +10,10 @@
 namespace eckart::dense {
 
 /// The band matrix B = Q'AQ for an orthogonal Q, whole on every rank. The matrix then holds Q's reflectors.
-/// Collective. `may_stop` is called after every panel, on all ranks: what it throws there, on all of them,
-/// ends it. Cost: 4/3 n^3 flops over the ranks, in matrix products; n / band messages of n x band numbers
-/// each way. Reference: Bischof, Lang and Sun 2000 (successive band reduction).
+/// `may_stop` is called after every panel, on all ranks; what it throws, on all of them, ends the reduction.
+/// Collective.
+/// Cost: 4/3 n^3 flops over the ranks, in matrix products; n / band messages of n x band numbers each way.
+/// Reference: Bischof, Lang and Sun 2000 (successive band reduction).
 template <typename T>
 BandMatrix reduce_to_band(
     SymmetricColumns<T>& matrix, Progress& progress, const std::function<void()>& may_stop = [] {});

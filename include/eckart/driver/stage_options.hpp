@@ -15,5 +15,6 @@ po::options_description spectrum_options();
 po::options_description scratch_options();
 /// The directory of --scratch, or, where none is given, what the machine says.
 std::filesystem::path scratch_root(const std::string& given);
+std::filesystem::path scratch_root(const Command& command);
 
 }  // namespace eckart::driver

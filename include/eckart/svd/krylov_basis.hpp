@@ -66,7 +66,7 @@ private:
     std::vector<dense::Columns> bases() const;
     void extend_projected(const dense::SmallMatrix& projection);
     dense::SmallMatrix take_next(dense::TallMatrix residuals);
-    void fill_next();
+    void fill_next(std::int64_t wanted);
     void restart();
     void keep_leading(const dense::SymmetricEigen& eigen, std::int64_t kept);
 

@@ -8,18 +8,11 @@
 
 namespace eckart::svd {
 
-/// What `add_products` multiplies with, wherever it lies: a sparse matrix by rows and where the product with
-/// each row is added.
-struct PlacedRows {
-    std::span<const std::int64_t> indptr;
-    std::span<const std::int32_t> indices;
-    std::span<const double> values;
-    std::span<const std::int32_t> places;
-};
+/// What `add_products` multiplies with, wherever it lies.
 struct ProductsView {
-    PlacedRows pairs;       ///< G of the short rows, both triangles
-    PlacedRows rows;        ///< the longer ones, placed in T
-    PlacedRows transposed;  ///< and by column, chunk after chunk, placed in z
+    matrix::PlacedRows pairs;       ///< G of the short rows, both triangles
+    matrix::PlacedRows rows;        ///< the longer ones, placed in T
+    matrix::PlacedRows transposed;  ///< and by column, chunk after chunk, placed in z
     std::span<const std::int64_t> row_ends, transposed_ends;  ///< of the chunks
 };
 
@@ -45,7 +38,7 @@ private:
         matrix::ScaledRows rows;
         std::vector<std::int32_t> places;
 
-        PlacedRows view() const { return {rows.indptr, rows.indices, rows.values, places}; }
+        matrix::PlacedRows view() const { return {rows.indptr, rows.indices, rows.values, places}; }
         void append(Arrays other);
     };
     void add_pairs(const matrix::ScaledRows& rows, const matrix::ScaledRows& by_column, std::int64_t end,
