@@ -112,12 +112,13 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
     if (precision != "double" && precision != "single")
         throw UsageError("--precision is double or single, not {}", precision);
     result.precision = precision == "double" ? svd::Precision::double_ : svd::Precision::single_;
-    if (solver != "auto") result.eigensolver = dense::parse_eigensolver(solver);
+    result.eigensolver = dense::parse_eigensolver(solver);
     result.vectors = vectors_wanted(command);
     if (!command.flag("no-checkpoint"))
         result.checkpoint = command.get<std::string>("out") + ".cross-product";
     if (method == "gram" && result.vectors > 0 &&
-        (result.checkpoint.empty() || result.eigensolver != dense::Eigensolver::two_stage))
+        (result.checkpoint.empty() ||
+         dense::chosen(result.eigensolver, 0, true) != dense::Eigensolver::two_stage))
         throw UsageError("--vectors goes with --eigensolver two-stage and with a checkpoint");
     result.memory = memory;
     return result;

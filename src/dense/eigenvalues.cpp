@@ -1,9 +1,12 @@
 #include "eckart/dense/eigenvalues.hpp"
 
 #include "eckart/base/error.hpp"
+#include "eckart/dense/tall_matrix.hpp"
 #include "eckart/dense/tiled_matrix.hpp"
+#include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 extern "C" void pdsyev_(const char* jobz, const char* uplo, const int* n, double* a, const int* ia,
@@ -23,14 +26,52 @@ std::int64_t work_size(std::int64_t size, std::int64_t tile, std::int64_t local_
 }  // namespace
 
 Eigensolver parse_eigensolver(const std::string& name) {
-    for (const Eigensolver solver : {Eigensolver::two_stage, Eigensolver::scalapack})
+    for (const Eigensolver solver :
+         {Eigensolver::automatic, Eigensolver::two_stage, Eigensolver::lapack, Eigensolver::scalapack})
         if (name_of(solver) == name) return solver;
-    throw UsageError("--eigensolver is auto, two-stage or scalapack, not {}", name);
+    throw UsageError("--eigensolver is auto, two-stage, lapack or scalapack, not {}", name);
 }
 
 std::string name_of(Eigensolver solver) {
-    return solver == Eigensolver::two_stage ? "two-stage" : "scalapack";
+    switch (solver) {
+        case Eigensolver::automatic:
+            return "auto";
+        case Eigensolver::two_stage:
+            return "two-stage";
+        case Eigensolver::lapack:
+            return "lapack";
+        case Eigensolver::scalapack:
+            break;
+    }
+    return "scalapack";
 }
+
+Eigensolver chosen(Eigensolver asked, std::int64_t order, bool vectors) {
+    if (asked != Eigensolver::automatic) return asked;
+    return order <= lapack_wins_up_to && !vectors ? Eigensolver::lapack : Eigensolver::two_stage;
+}
+
+template <typename T>
+std::vector<double> eigenvalues_by_lapack(const SymmetricColumns<T>& matrix) {
+    require_finite(matrix);
+    const mpi::Communicator& comm = matrix.comm();
+    SmallMatrix square(comm.is_root() ? matrix.size() : 0, comm.is_root() ? matrix.size() : 0);
+    for (std::int64_t block = 0; block < matrix.block_count(); ++block) {
+        const std::vector<T> values = mpi::broadcast(comm, matrix.storage(block), matrix.owner(block));
+        const std::int64_t first = matrix.first(block), rows = matrix.rows(block),
+                           end = std::min(first + matrix.columns(block), square.columns());
+        for (std::int64_t j = first; j < end; ++j)
+            std::copy_n(values.data() + (j - first) * (rows + 1), square.rows() - j, &square.at(j, j));
+    }
+    std::vector<double> ascending;
+    mpi::agree(comm, [&] {
+        ascending = symmetric_eigenvalues(std::move(square));
+        std::reverse(ascending.begin(), ascending.end());
+    });
+    return mpi::broadcast(comm, std::move(ascending));
+}
+template std::vector<double> eigenvalues_by_lapack(const SymmetricColumns<double>&);
+template std::vector<double> eigenvalues_by_lapack(const SymmetricColumns<float>&);
 
 template <typename T>
 std::vector<double> eigenvalues_by_scalapack(SymmetricColumns<T>& matrix) {
@@ -51,8 +92,18 @@ std::vector<double> eigenvalues_by_scalapack(SymmetricColumns<T>& matrix) {
 template std::vector<double> eigenvalues_by_scalapack(SymmetricColumns<double>&);
 template std::vector<double> eigenvalues_by_scalapack(SymmetricColumns<float>&);
 
-std::int64_t scalapack_bytes(std::int64_t size, int ranks) {
+std::int64_t solver_bytes(Eigensolver asked, std::int64_t size, int ranks) {
     constexpr std::int64_t tile = 64;
+    if (asked == Eigensolver::automatic) size = std::min(size, lapack_wins_up_to);
+    switch (asked) {
+        case Eigensolver::automatic:
+        case Eigensolver::lapack:
+            return 8 * (size * size + 4 * tile * size);
+        case Eigensolver::two_stage:
+            return 0;
+        case Eigensolver::scalapack:
+            break;
+    }
     return 8 * (size * size / ranks + work_size(size, tile, 2 * size) + 16 * size);
 }
 

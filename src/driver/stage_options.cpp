@@ -46,7 +46,7 @@ po::options_description spectrum_options() {
         "row-weight", po::value<std::string>()->default_value("uniform")->value_name("HOW"),
         "uniform: every context once; count: by its share of the n-grams")(
         "eigensolver", po::value<std::string>()->default_value("auto")->value_name("NAME"),
-        "of gram: two-stage (auto), or scalapack to hold it against")(
+        "of gram: two-stage, lapack (small problems), auto, or scalapack to hold them against")(
         "precision", po::value<std::string>()->default_value("double")->value_name("P"),
         "of gram: double, or single for half the memory and time")(
         "unsquared", po::bool_switch(),

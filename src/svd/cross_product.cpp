@@ -208,11 +208,11 @@ template CrossProduct<float> cross_product(RowBlocks&, const Components&, matrix
 
 std::int64_t cross_product_buffer_bytes(std::int64_t nonzeros, std::int64_t places,
                                         std::int64_t element_bytes) {
-    const std::int64_t entries = std::min(nonzeros, batch_entries), sent = std::min(nonzeros, routed_entries);
-    constexpr std::int64_t copies = 3, table_bytes = 24;  // queued, sent, received; owner, diagonal, lengths
+    const std::int64_t entries = std::min(nonzeros, batch_entries);
+    constexpr std::int64_t table_bytes = 16;  // owner, length of long rows, diagonal
     return (element_bytes == sizeof(double) ? ColumnUpdates<double>::bytes(entries, places)
                                             : ColumnUpdates<float>::bytes(entries, places)) +
-           copies * sent * 2 * element_bytes + places * table_bytes;
+           row_router_bytes(nonzeros, places, element_bytes) + places * table_bytes;
 }
 
 template <typename T>

@@ -59,6 +59,7 @@ std::int64_t explicit_operator_bytes(const matrix::MatrixReader& reader, int ran
     const std::int64_t order = reader.column_count();
     const std::int64_t panel = 3 * std::min<std::int64_t>(width, 64) * order;
     return (order * (order / ranks + 1) + panel) * static_cast<std::int64_t>(sizeof(double)) +
+           row_router_bytes(reader.manifest().merged_nonzeros, order, sizeof(double)) +
            3 * reader.largest_block_bytes();
 }
 

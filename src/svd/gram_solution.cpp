@@ -5,6 +5,7 @@
 #include "eckart/mpi/collectives.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace eckart::svd {
 
@@ -35,22 +36,43 @@ GramSolution<T>::GramSolution(const mpi::Communicator& comm, CrossProduct<T>& gr
 template <typename T>
 void GramSolution<T>::solve_large(dense::Eigensolver solver, bool vectors, const std::string& safe,
                                   Progress& progress) {
-    const auto may_stop = [&] { mpi::stop_if_interrupted(comm_, safe); };
-    const auto keep = vectors ? dense::TwoStage<T>::Vectors::later : dense::TwoStage<T>::Vectors::never;
     for (dense::SymmetricColumns<T>& matrix : gram_.large) {
         const double n = static_cast<double>(matrix.size());
-        progress.begin(fmt::format("{} eigenvalues ({})", matrix.size(), dense::name_of(solver)),
+        const dense::Eigensolver taken = dense::chosen(solver, matrix.size(), vectors);
+        progress.begin(fmt::format("{} eigenvalues ({})", matrix.size(), dense::name_of(taken)),
                        static_cast<std::int64_t>(4.0 / 3.0 * n * n * n / 1e9), " Gflop");
-        if (solver == dense::Eigensolver::scalapack) {
-            values_.push_back(dense::eigenvalues_by_scalapack(matrix));
-        } else {
-            dense::TwoStage<T> two_stage(matrix, keep, available_cores(), progress, may_stop);
-            values_.push_back(two_stage.values());
-            if (vectors) solvers_.push_back(std::move(two_stage));
-        }
+        values_.push_back(solved(matrix, taken, vectors, safe, progress));
         std::reverse(values_.back().begin(), values_.back().end());
+        taken_.push_back(taken);
         progress.end();
     }
+}
+
+template <typename T>
+std::vector<double> GramSolution<T>::solved(dense::SymmetricColumns<T>& matrix, dense::Eigensolver solver,
+                                            bool vectors, const std::string& safe, Progress& progress) {
+    const auto may_stop = [&] { mpi::stop_if_interrupted(comm_, safe); };
+    may_stop();
+    if (solver == dense::Eigensolver::lapack) return dense::eigenvalues_by_lapack(matrix);
+    if (solver == dense::Eigensolver::scalapack) return dense::eigenvalues_by_scalapack(matrix);
+    using Vectors = typename dense::TwoStage<T>::Vectors;
+    dense::TwoStage<T> two_stage(matrix, vectors ? Vectors::later : Vectors::never, available_cores(),
+                                 progress, may_stop);
+    std::vector<double> values = two_stage.values();
+    if (vectors) solvers_.push_back(std::move(two_stage));
+    return values;
+}
+
+template <typename T>
+std::string GramSolution<T>::description() const {
+    std::map<std::string, std::size_t> counts;
+    for (const dense::Eigensolver solver : taken_) ++counts[dense::name_of(solver)];
+    if (!gram_.small.empty()) counts[dense::name_of(dense::Eigensolver::lapack)] += gram_.small.size();
+    if (counts.empty()) return "no eigenvalue problem was left to solve";
+    std::vector<std::string> parts;
+    for (const auto& [name, count] : counts)
+        parts.push_back(fmt::format("{} ({} component{})", name, count, count == 1 ? "" : "s"));
+    return fmt::format("eigenvalues by {}", fmt::join(parts, ", "));
 }
 
 template <typename T>

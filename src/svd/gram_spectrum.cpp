@@ -120,6 +120,7 @@ public:
         std::vector<Value> values = sorted_values(*problem, solution.values());
         const double floor = options_.unsquared ? refine(values, problem->components) : squared_floor(values);
         Spectrum spectrum = spectrum_of(values, floor, problem->components);
+        spectrum.notes.push_back(solution.description());
         if (options_.vectors > 0) add_vectors(spectrum, values, problem->components, solution);
         return spectrum;
     }
@@ -265,7 +266,6 @@ private:
         spectrum.precision = name_of(options_.precision);
         spectrum.matrix_digest = reader_.manifest().digest.hex();
         spectrum.notes.push_back(describe(components, reader_.column_count()));
-        spectrum.notes.push_back("eigenvalues by " + dense::name_of(options_.eigensolver));
         if (options_.unsquared)
             spectrum.notes.push_back("found again by a pass over W itself: the values were not squared");
         return spectrum;
@@ -389,8 +389,8 @@ MemoryPlan gram_memory_plan(const matrix::MatrixReader& reader, int ranks, const
     MemoryPlan plan(options.memory);
     plan.add("cross product matrix (lower triangle, by columns)",
              dense::symmetric_columns_bytes(n, ranks, bytes));
-    if (options.eigensolver == dense::Eigensolver::scalapack)
-        plan.add("the square in tiles, for ScaLAPACK", dense::scalapack_bytes(n, ranks));
+    if (const std::int64_t square = dense::solver_bytes(options.eigensolver, n, ranks); square > 0)
+        plan.add("the square, for LAPACK or ScaLAPACK", square);
     plan.add("panels of the reduction", n * band * (6 * bytes + 2 * 8));
     if (vectors > 0)
         plan.add(fmt::format("{} vectors and the way back to them (first rank)", vectors),
@@ -414,8 +414,9 @@ Spectrum gram_spectrum(const mpi::Communicator& comm, const matrix::MatrixReader
                        const GramOptions& options, Progress& progress) {
     require(options.vectors == 0 || !options.checkpoint.empty(),
             "vectors are checked against the checkpoint of the cross product: give it a place");
-    require(options.vectors == 0 || options.eigensolver == dense::Eigensolver::two_stage,
-            "vectors are found by --eigensolver two-stage alone");
+    require(
+        options.vectors == 0 || dense::chosen(options.eigensolver, 0, true) == dense::Eigensolver::two_stage,
+        "vectors are found by --eigensolver two-stage alone");
     const MemoryPlan plan = gram_memory_plan(reader, comm.size(), options);
     progress.note("memory plan:\n" + plan.describe());
     plan.require_fits(

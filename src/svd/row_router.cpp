@@ -115,6 +115,13 @@ private:
 
 }  // namespace
 
+std::int64_t row_router_bytes(std::int64_t nonzeros, std::int64_t places, std::int64_t element_bytes) {
+    static_assert(sizeof(RowEntry<double>) == 2 * sizeof(double) &&
+                  sizeof(RowEntry<float>) == 2 * sizeof(float));
+    constexpr std::int64_t copies = 3, table_bytes = 8;
+    return copies * std::min(nonzeros, routed_entries) * 2 * element_bytes + places * table_bytes;
+}
+
 template <typename T>
 void route_rows(RowBlocks& blocks, RowRouter<T>& router, matrix::RowWeight weight,
                 std::span<const std::int32_t> place, Progress& progress,

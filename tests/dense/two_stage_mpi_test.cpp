@@ -165,6 +165,7 @@ TEST(TwoStageTest, AValueThatIsNotFiniteIsAnError) {
         const Entry entry = [&](auto i, auto j) { return i == 150 && j == 100 ? bad : 1.0; };
         auto matrix = spread<double>(world, 200, 0, entry), again = spread<double>(world, 200, 0, entry);
         EXPECT_THROW(TwoStage<double>(matrix, TwoStage<double>::Vectors::never, 1, silent), Error);
+        EXPECT_THROW(eigenvalues_by_lapack(again), Error);
         EXPECT_THROW(eigenvalues_by_scalapack(again), Error);
     }
 }
@@ -182,13 +183,15 @@ TEST(TwoStageTest, StopsAtThePanelAtWhichItIsAsked) {
     EXPECT_EQ(panels, 3);
 }
 
-TEST(ScalapackTest, FindsTheSameOnEverySize) {
+TEST(EigenvaluesTest, LapackAndScalapackFindTheSameOnEverySize) {
     const auto world = mpi::Communicator::world();
     for (const std::int64_t size : {1, 3, 65, 200}) {
         auto matrix = spread<double>(world, size, 64, random_entry);
+        expect_equal(eigenvalues_by_lapack(matrix), by_lapack(size, random_entry), 1e-13);
         expect_equal(eigenvalues_by_scalapack(matrix), by_lapack(size, random_entry), 1e-13);
     }
     auto single = spread<float>(world, 100, 64, random_entry);
+    expect_equal(eigenvalues_by_lapack(single), by_lapack(100, random_entry), 3e-6);
     expect_equal(eigenvalues_by_scalapack(single), by_lapack(100, random_entry), 3e-6);
 }
 

@@ -65,8 +65,11 @@ void expect_planted(std::int64_t columns, const Plant& plant, std::vector<double
     std::sort(truth.rbegin(), truth.rend());
     GramOptions options = gram_options();
     expect_values(spectrum_of(world, reader, options), truth, 1e-13);
-    options.eigensolver = dense::Eigensolver::scalapack;
-    expect_values(spectrum_of(world, reader, options), truth, 1e-13);
+    for (const auto solver :
+         {dense::Eigensolver::two_stage, dense::Eigensolver::lapack, dense::Eigensolver::scalapack}) {
+        options.eigensolver = solver;
+        expect_values(spectrum_of(world, reader, options), truth, 1e-13);
+    }
     options.eigensolver = dense::Eigensolver::two_stage;
     options.precision = Precision::single_;
     expect_values(spectrum_of(world, reader, options), truth, 2e-5);

@@ -278,7 +278,8 @@ class Gram(ProgramTest):
     def test_usage(self):
         self.matrix(CORPORA["trigrams"][0])
         for options, words in ((["--vectors", -1], ["--vectors"]), (["--eigensolver", "elpa"], ["two-stage", "elpa"]),
-                               (["--vectors", 2, "--no-checkpoint"], ["checkpoint"])):
+                               (["--vectors", 2, "--no-checkpoint"], ["checkpoint"]),
+                               (["--vectors", 2, "--eigensolver", "lapack"], ["--vectors", "two-stage"])):
             done = launch("eckart-spectrum", self.path / "matrix", "--out", self.path / "s.h5", "--method", "gram", *options)
             self.assert_one_line(done, 2, *words)
 

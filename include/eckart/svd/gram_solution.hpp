@@ -22,6 +22,8 @@ public:
     GramSolution(const mpi::Communicator& comm, CrossProduct<T>& gram, dense::Eigensolver solver,
                  bool vectors, const std::string& safe, Progress& progress);
 
+    /// Which solver took how many components.
+    std::string description() const;
     /// Of each component, descending, on every rank.
     const std::vector<std::vector<double>>& values() const { return values_; }
     /// Eigenvectors of a component's `count` largest values, on every rank. Shape: its size x count. Requires
@@ -33,12 +35,15 @@ public:
 private:
     void solve_large(dense::Eigensolver solver, bool vectors, const std::string& safe, Progress& progress);
     void solve_small(bool vectors);
+    std::vector<double> solved(dense::SymmetricColumns<T>& matrix, dense::Eigensolver solver, bool vectors,
+                               const std::string& safe, Progress& progress);
     std::size_t large() const { return gram_.large.size(); }
     int owner(std::size_t small) const { return small_owner(small, comm_.size()); }
 
     const mpi::Communicator& comm_;
     CrossProduct<T>& gram_;
     std::vector<std::vector<double>> values_;
+    std::vector<dense::Eigensolver> taken_;          // by the large ones
     std::vector<dense::TwoStage<T>> solvers_;        // of the large ones, when vectors may be asked for
     std::vector<dense::SmallMatrix> small_vectors_;  // all of each small one, on its rank
 };

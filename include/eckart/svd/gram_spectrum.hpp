@@ -17,7 +17,7 @@ enum class Precision { single_, double_ };
 struct GramOptions {
     matrix::RowWeight weight = matrix::RowWeight::uniform;
     Precision precision = Precision::double_;
-    dense::Eigensolver eigensolver = dense::Eigensolver::two_stage;
+    dense::Eigensolver eigensolver = dense::Eigensolver::automatic;
     std::int64_t vectors = 0;          ///< leading right singular vectors to find
     bool unsquared = false;            ///< a pass over W itself afterwards: small values keep their digits
     std::int64_t memory = 0;           ///< cap a rank, bytes

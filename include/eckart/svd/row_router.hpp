@@ -70,6 +70,9 @@ private:
     std::int64_t rows_ = 0, waiting_ = 0;
 };
 
+/// Bytes of a router of so many places for a matrix of `nonzeros` entries: queued, sent, received.
+std::int64_t row_router_bytes(std::int64_t nonzeros, std::int64_t places, std::int64_t element_bytes);
+
 /// Sends the rows of all blocks through the router and gives what has come for this rank to `take`, part by
 /// part, whole rows. `place`: of each column. Collective.
 template <typename T>
