@@ -1,4 +1,6 @@
-"""The leading K singular values by Eckart and by others, side by side: seconds, memory, W-error.
+#!/usr/bin/env python3
+"""The leading K singular values by Eckart and by others, side by side: seconds, memory, W-error, and all of them
+by eckart-gram.
 
     bench/peers.py MATRIX_DIR [--dimension 512] [--solvers eckart,slepc-cross,...] [--ranks 1] [--memory 4GiB] [--bin build/release/bin]
 
@@ -7,7 +9,8 @@ others. Each solver runs in fresh processes, a core each; reading the matrix is 
 is for Eckart; CPU is processor seconds, which other load on the machine hardly changes; memory is the largest resident
 set, summed over ranks. A solver's name is
 LIBRARY[-METHOD][@merged]: with @merged it gets the merged rows, which separates what merging gains from what the
-algorithm gains. A solver that fails is a row with the reason. Needs python3-scipy, python3-h5py, python3-slepc4py.
+algorithm gains. A solver that fails is a row with the reason. When eckart-gram comes first, its exact values are what
+the others' deviate from. Needs python3-scipy, python3-sklearn, python3-h5py, python3-slepc4py.
 """
 import argparse
 import glob
@@ -23,7 +26,7 @@ import time
 import h5py
 import numpy as np
 
-SOLVERS = "eckart,slepc-cross@merged,slepc-cross,slepc-trlanczos,arpack-gram@merged,arpack"
+SOLVERS = "eckart-gram,eckart,slepc-cross@merged,sklearn@merged,slepc-cross,sklearn,slepc-trlanczos,arpack-gram@merged,arpack"
 COLUMNS = "columns.h5"
 
 
@@ -93,15 +96,19 @@ def slepc(path, method, dimension, tolerance):
     return time.perf_counter() - start, busy, sigma, PETSc.COMM_WORLD.rank
 
 
-def arpack(path, method, dimension, tolerance):
+def read_petsc(path):
     import scipy.sparse
-    import scipy.sparse.linalg
     with open(path, "rb") as file:
         _, rows, columns, nonzeros = np.fromfile(file, ">i4", 4)
         indptr = np.concatenate([[0], np.cumsum(np.fromfile(file, ">i4", rows))])
         indices = np.fromfile(file, ">i4", nonzeros).astype(np.int32)
-        matrix = scipy.sparse.csr_matrix((np.fromfile(file, ">f8", nonzeros).astype(float), indices, indptr),
-                                         shape=(rows, columns))
+        return scipy.sparse.csr_matrix((np.fromfile(file, ">f8", nonzeros).astype(float), indices, indptr),
+                                       shape=(rows, columns))
+
+
+def arpack(path, method, dimension, tolerance):
+    import scipy.sparse.linalg
+    matrix = read_petsc(path)
     start, busy = time.perf_counter(), time.process_time()
     if method == "gram":
         gram = (matrix.T @ matrix).tocsr()
@@ -112,10 +119,21 @@ def arpack(path, method, dimension, tolerance):
     return time.perf_counter() - start, time.process_time() - busy, sorted(sigma, reverse=True), 0
 
 
-def worker(path, library, method, dimension, tolerance):
-    seconds, busy, sigma, rank = {"slepc": slepc, "arpack": arpack}[library](path, method, dimension, tolerance)
+def sklearn(path, method, dimension, tolerance):
+    """Halko, Martinsson and Tropp's randomized SVD as TruncatedSVD calls it by default: no tolerance."""
+    from sklearn.utils.extmath import randomized_svd
+    matrix = read_petsc(path)
+    start, busy = time.perf_counter(), time.process_time()
+    _, sigma, _ = randomized_svd(matrix, dimension, n_iter=5, random_state=0)
+    return time.perf_counter() - start, time.process_time() - busy, list(sigma), 0
+
+
+def worker(path, out, library, method, dimension, tolerance):
+    """Leaves its answer in a file of its own: mpirun mixes the long lines of ranks."""
+    seconds, busy, sigma, rank = {"slepc": slepc, "arpack": arpack, "sklearn": sklearn}[library](path, method, dimension, tolerance)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"rank": rank, "seconds": seconds, "busy": busy, "sigma": list(map(float, sigma)), "bytes": peak}))
+    answer = {"rank": rank, "seconds": seconds, "busy": busy, "sigma": list(map(float, sigma)), "bytes": peak}
+    pathlib.Path(f"{out}-{rank}").write_text(json.dumps(answer))
 
 
 def launch(ranks, command, limit):
@@ -140,25 +158,27 @@ def reason_of(error):
 def run_peer(name, path, arguments):
     library, _, method = name.partition("-")
     ranks = arguments.ranks if library == "slepc" else 1
-    done = launch(ranks, [sys.executable, __file__, "--worker", str(path), library, method, str(arguments.dimension),
+    out = path.parent / "answer"
+    done = launch(ranks, [sys.executable, __file__, "--worker", str(path), str(out), library, method, str(arguments.dimension),
                           str(arguments.tolerance)], arguments.limit)
     if done is None:
         return None
     if done.returncode:
         return reason_of(done.stderr)
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    answers = [json.loads(pathlib.Path(f"{out}-{rank}").read_text()) for rank in range(ranks)]
     return (max(a["seconds"] for a in answers), sum(a["busy"] for a in answers), sum(a["bytes"] for a in answers),
             next(a["sigma"] for a in answers if a["rank"] == 0))
 
 
-def run_eckart(arguments, scratch):
+def run_eckart(name, arguments, scratch):
+    method = ["--method", "gram"] if name == "eckart-gram" else ["--method", "randomized", "--dimension", str(arguments.dimension)]
     out = scratch / "spectrum.h5"
     timer = ["/usr/bin/env", "python3", "-c", "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
              "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
              "print('used', used.ru_maxrss * 1024, used.ru_utime + used.ru_stime); sys.exit(code)"]
     start = time.perf_counter()
     done = launch(arguments.ranks, [*timer, str(arguments.bin / "eckart-spectrum"), str(arguments.matrix), "--out", str(out),
-                                    "--method", "randomized", "--dimension", str(arguments.dimension), "--memory", arguments.memory],
+                                    *method, "--memory", arguments.memory],
                   arguments.limit)
     seconds = time.perf_counter() - start
     if done is None or done.returncode:
@@ -172,8 +192,8 @@ def run_eckart(arguments, scratch):
 
 def main():
     if sys.argv[1:2] == ["--worker"]:
-        path, library, method, dimension, tolerance = sys.argv[2:]
-        return worker(path, library, method, int(dimension), float(tolerance))
+        path, out, library, method, dimension, tolerance = sys.argv[2:]
+        return worker(path, out, library, method, int(dimension), float(tolerance))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("matrix", type=pathlib.Path)
     parser.add_argument("--dimension", type=int, default=512)
@@ -190,18 +210,19 @@ def main():
         names, paths = arguments.solvers.split(","), {}
         energy = float((merged(arguments.matrix)[2] ** 2).sum())
         for kind, read in (("unmerged", unmerged), ("merged", merged)):
-            if not any((name.endswith("@merged")) == (kind == "merged") and name != "eckart" for name in names):
+            if not any((name.endswith("@merged")) == (kind == "merged") and not name.startswith("eckart") for name in names):
                 continue
             arrays = read(arguments.matrix)
             paths[kind] = scratch / kind
             write_petsc(paths[kind], *arrays)
             print(f"{kind}: {len(arrays[0]) - 1} x {arrays[3]}, {len(arrays[1])} non-zeros, ||W||_F^2 = {energy:.9g}")
-        print(f"{'solver':24} {'seconds':>9} {'CPU':>9} {'memory':>9} {'values':>7} {'W-error(K)':>12}")
+        print(f"{'solver':24} {'seconds':>9} {'CPU':>9} {'memory':>9} {'values':>7} {'W-error(K)':>12} {'off by':>9}")
+        exact = None
         for name in names:
             base = name.removesuffix("@merged")
             runs = []
             for _ in range(arguments.repeat):
-                runs.append(run_eckart(arguments, scratch) if name == "eckart" else
+                runs.append(run_eckart(name, arguments, scratch) if name.startswith("eckart") else
                             run_peer(base, paths["merged" if base != name else "unmerged"], arguments))
             if None in runs:
                 print(f"{name:24} more than {arguments.limit:.0f} s", flush=True)
@@ -210,8 +231,11 @@ def main():
                 print(f"{name:24} cannot: {failed[0]}", flush=True)
                 continue
             seconds, busy, peak, sigma = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
-            error = np.sqrt(max(0, 1 - sum(np.square(sigma)) / energy))
-            print(f"{name:24} {seconds:9.2f} {busy:9.2f} {peak / 2**20:5.0f} MiB {len(sigma):7} {error:12.7f}", flush=True)
+            count, leading = len(sigma), np.array(sigma[:arguments.dimension])
+            exact = leading if name == "eckart-gram" else exact
+            off = "" if exact is None else f"{np.max(np.abs(leading / exact[:len(leading)] - 1)):9.1e}"
+            error = np.sqrt(max(0, 1 - sum(np.square(leading)) / energy))
+            print(f"{name:24} {seconds:9.2f} {busy:9.2f} {peak / 2**20:5.0f} MiB {count:7} {error:12.7f} {off}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """eckart-tokenize on one and on two ranks, from JSON lines on disk to a Megatron file, side by side in one run.
 
 usage: bench/tokenize_ranks.py CORPUS.jsonl[.zst] TOKENIZER...   (programs from ECKART_BIN, default build/release/bin)

@@ -31,7 +31,7 @@ SmallMatrix polished(const SmallMatrix& x) {
 template <typename T>
 TwoStage<T>::TwoStage(SymmetricColumns<T>& matrix, Vectors vectors, int threads, Progress& progress,
                       const std::function<void()>& may_stop)
-    : matrix_(&matrix) {
+    : matrix_(&matrix), may_stop_(may_stop) {
     const mpi::Communicator& comm = matrix.comm();
     require_finite(matrix);
     BandMatrix band = reduce_to_band(matrix, progress, may_stop);
@@ -56,12 +56,14 @@ SmallMatrix TwoStage<T>::leading_vectors(std::int64_t count, Progress& progress)
         std::copy(found.begin(), found.end(), all.data());
     });
     mpi::broadcast(comm, all.values());
+    may_stop_();
     const std::int64_t first = first_column(count, comm.rank(), comm.size()),
                        mine = first_column(count, comm.rank() + 1, comm.size()) - first;
     std::vector<double> x(static_cast<std::size_t>(padded * mine));
     for (std::int64_t c = 0; c < mine; ++c)
         std::copy_n(all.data() + (first + c) * n, n, x.data() + c * padded);
     apply(comm, *chase_, x, padded);
+    may_stop_();
     apply_reflectors(*matrix_, x);
     for (std::int64_t c = 0; c < mine; ++c)  // closes the gaps
         std::copy_n(x.data() + c * padded, n, x.data() + c * n);

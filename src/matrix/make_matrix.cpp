@@ -20,7 +20,14 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Programs, libraries, MPI's own buffers and the reader's: outside the parts of the plan.
-constexpr std::int64_t fixed_bytes = std::int64_t{96} << 20;
+constexpr std::int64_t fixed_bytes = std::int64_t{84} << 20;
+
+/// What a spill file holds of what is written, and of the runs that are read back.
+constexpr std::int64_t spill_bytes = (std::int64_t{4} << 20) + ngrams::merge_bytes;
+
+/// A block's rows as they were gathered, as they came, by their keys, and merged, made and on its way to
+/// disk.
+constexpr std::int64_t bytes_a_block_nonzero = 64;
 
 /// One-hot rows as they are collected, then as columns, and the column of each token.
 constexpr std::int64_t bytes_a_token = 17 + 24 + 4;
@@ -34,11 +41,15 @@ MemoryPlan fixed_plan(const text::Corpus& corpus, std::int64_t cap) {
     plan.add("programs, libraries, readers", fixed_bytes);
     plan.add("words with their tokens, decompression", corpus.reading_bytes());
     plan.add("one-hot rows and columns, by token", corpus.vocabulary_size() * bytes_a_token);
+    plan.add("buffers of the scratch file", spill_bytes);
     return plan;
 }
 
 MemoryShares plan_memory(const text::Corpus& corpus, const MatrixOptions& options, Progress& progress) {
     MemoryPlan plan = fixed_plan(corpus, options.memory_bytes);
+    // The last matrix is made where the records were.
+    if (options.samples.size() > 1)
+        plan.add("a block beside the records", options.block_nonzeros * bytes_a_block_nonzero);
     const MemoryShares shares = MemoryShares::of(plan.left());
     plan.add("records", shares.records);
     plan.add("rows", shares.rows);

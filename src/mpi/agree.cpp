@@ -8,7 +8,11 @@ namespace eckart::mpi {
 
 namespace {
 enum class Outcome : int { fine, usage, interrupted, error };
+
+std::string stopped(const std::string& what_is_safe) {
+    return fmt::format("stopped as asked; {}; run the same command to continue", what_is_safe);
 }
+}  // namespace
 
 bool any(const Communicator& comm, bool mine) {
     return all_max(comm, std::int32_t{mine}) != 0;
@@ -36,9 +40,11 @@ void agree(const Communicator& comm, const std::function<void()>& local) {
 }
 
 void stop_if_interrupted(const Communicator& comm, const std::string& what_is_safe) {
-    if (any(comm, interrupt_requested()))
-        throw SharedError<Interrupted>(
-            fmt::format("stopped as asked; {}; run the same command to continue", what_is_safe));
+    if (any(comm, interrupt_requested())) throw SharedError<Interrupted>(stopped(what_is_safe));
+}
+
+void stop_if_interrupted(const std::string& what_is_safe) {
+    if (interrupt_requested()) throw Interrupted(stopped(what_is_safe));
 }
 
 }  // namespace eckart::mpi

@@ -42,6 +42,7 @@ public:
           scanner_(packing_, options.min_count),
           bucket_bits_(bucket_bits_for(ranks_)),
           sub_bits_(partition_bits - bucket_bits_),
+          merge_width_(std::max<std::size_t>(2, options.merge_width)),
           pool_(options.memory_bytes - grouping_bytes(options),
                 page_bytes_for(options.memory_bytes - grouping_bytes(options), bucket_bits_)),
           grouping_(grouping_bytes(options) / static_cast<std::int64_t>(sizeof(Word))),
@@ -382,7 +383,7 @@ private:
     void for_each_partition(std::int64_t bucket, Visit visit) {
         close_page(bucket);
         const auto& pages = pages_[static_cast<std::size_t>(bucket)];
-        const auto& segments = segments_[static_cast<std::size_t>(bucket)];
+        auto& segments = segments_[static_cast<std::size_t>(bucket)];
         const std::int64_t room = grouping_.capacity() / pool_.capacity();
         if (segments.empty() && static_cast<std::int64_t>(pages.size()) <= room) {
             grouping_.gather(pool_, pages);
@@ -393,17 +394,46 @@ private:
         }
         spill_bucket(bucket);
         spill_.flush();
-        merge_runs(segments, visit);
-    }
-    template <typename Visit>
-    void merge_runs(const std::vector<Segment>& segments, Visit visit) {
-        std::vector<RunReader<Word>> runs;
-        for (auto begin = segments.begin(); begin != segments.end();) {
-            const auto end =
-                std::find_if(begin, segments.end(), [&](const Segment& s) { return s.run != begin->run; });
-            runs.emplace_back(spill_, std::vector<Segment>(begin, end));
-            begin = end;
+        std::vector<Run> runs = runs_of(segments);
+        if (runs.size() > merge_width_) {
+            segments = in_fewer_runs(std::move(runs));
+            runs = runs_of(segments);
         }
+        merge(runs, visit);
+    }
+
+    using Run = std::vector<Segment>;
+    static std::vector<Run> runs_of(const std::vector<Segment>& segments) {
+        std::vector<Run> runs;
+        for (const Segment& segment : segments) {
+            if (runs.empty() || runs.back().front().run != segment.run) runs.emplace_back();
+            runs.back().push_back(segment);
+        }
+        return runs;
+    }
+    /// The segments of at most `merge_width_` runs with the same records, which are written at the file's
+    /// end.
+    std::vector<Segment> in_fewer_runs(std::vector<Run> runs) {
+        std::vector<Segment> segments;
+        for (; runs.size() > merge_width_; runs = runs_of(segments)) {
+            segments.clear();
+            for (std::size_t begin = 0; begin < runs.size(); begin += merge_width_) {
+                RunWriter<Word> writer(spill_, runs_++, segments);
+                merge(std::span(runs).subspan(begin, std::min(merge_width_, runs.size() - begin)),
+                      [&](std::int64_t partition, const SortedRecords<Word>& records) {
+                          statistics_.spilled_records += writer.add(partition, records);
+                      });
+                writer.close();
+            }
+            spill_.flush();
+        }
+        return segments;
+    }
+    /// Calls `visit(partition, records)` for the partitions of some runs of a bucket, ascending.
+    template <typename Visit>
+    void merge(std::span<const Run> segments, Visit visit) {
+        std::vector<RunReader<Word>> runs;
+        for (const Run& run : segments) runs.emplace_back(spill_, run);
         Tally<Word> tally(grouping_.sorter(), grouping_.memory());
         while (true) {
             std::int64_t partition = partition_count;
@@ -422,6 +452,7 @@ private:
     Packing<Word> packing_;
     ContextScanner<Word> scanner_;
     int bucket_bits_, sub_bits_;
+    std::size_t merge_width_;
     PagePool<Word> pool_;
     PartitionSorter<Word> grouping_;
     std::vector<Cursor> cursors_;

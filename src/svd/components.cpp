@@ -88,6 +88,7 @@ Components find_components(RowBlocks& blocks, matrix::RowWeight weight, Progress
     mpi::agree(blocks.comm(), [&] {
         std::int64_t done = 0;
         blocks.for_each([&](const CsrBlock& block) {
+            mpi::stop_if_interrupted("the matrix is safe");
             for (std::int64_t row = 0; row < block.rows(); ++row)
                 for (const std::int32_t column : block.row_indices(row)) {
                     sets.join(block.row_indices(row).front(), column);

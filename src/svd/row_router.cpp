@@ -128,7 +128,10 @@ void route_rows(RowBlocks& blocks, RowRouter<T>& router, matrix::RowWeight weigh
                 const std::function<void(std::span<const RowEntry<T>>)>& take) {
     RowSource<T> source(blocks, place, weight);
     for (bool more = true; mpi::any(blocks.comm(), more);) {
-        mpi::agree(blocks.comm(), [&] { more = source.queue_some(router); });
+        mpi::agree(blocks.comm(), [&] {
+            mpi::stop_if_interrupted("the matrix is safe");
+            more = source.queue_some(router);
+        });
         take(router.exchange());
         progress.update(source.done());
     }

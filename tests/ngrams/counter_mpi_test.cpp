@@ -172,24 +172,36 @@ TEST(Counter, SpillsAndAggregatesWithinItsMemory) {
     fs::remove_all(scratch());
 }
 
-TEST(Counter, TakesTwentyTimesItsMemory) {
+TEST(Counter, TakesTwentyTimesItsMemoryInAnyNumberOfPasses) {
     // One document again and again: what it holds is known, and runs have much to combine.
     constexpr std::int64_t memory = 5 << 20, record_bytes = 9, length = 100000;
     constexpr int times = static_cast<int>(20 * memory / record_bytes / length);
     std::vector<std::uint32_t> document(length);
     std::mt19937_64 random(11);
     for (auto& token : document) token = static_cast<std::uint32_t>((random() % 5000) & (random() % 5000));
-    const auto counter = NgramCounter::make(
-        world(), {.order = 3, .vocabulary = 5000, .memory_bytes = memory, .scratch = scratch()});
-    for (int i = 0; i < times; ++i) {
-        if (is_mine(static_cast<std::size_t>(i))) counter->add(document);
-        if (i % (10 * world().size()) == 0) counter->exchange();
-    }
-    counter->exchange();
     Rows expected = oracle({document}, 3);
     for (auto& [name, sums] : expected) sums.second *= times;
-    EXPECT_EQ(collect(*counter, 5000), expected);
-    EXPECT_GT(mpi::all_sum(world(), counter->statistics().spilled_records), length);
+    std::map<std::size_t, std::int64_t> spilled;
+    for (const std::size_t width : {std::size_t{2}, std::size_t{3}, most_runs}) {
+        const auto counter = NgramCounter::make(world(), {.order = 3,
+                                                          .vocabulary = 5000,
+                                                          .memory_bytes = memory,
+                                                          .scratch = scratch(),
+                                                          .merge_width = width});
+        for (int i = 0; i < times; ++i) {
+            if (is_mine(static_cast<std::size_t>(i))) counter->add(document);
+            if (i % (10 * world().size()) == 0) counter->exchange();
+        }
+        counter->exchange();
+        EXPECT_EQ(collect(*counter, 5000), expected) << width;
+        EXPECT_EQ(collect(*counter, 5000), expected) << width << ", again";
+        spilled[width] = mpi::all_sum(world(), counter->statistics().spilled_records);
+    }
+    EXPECT_GT(spilled[most_runs], length);
+    if (world().size() == 1) {  // more ranks have fewer runs each
+        EXPECT_GT(spilled[2], spilled[3]);
+        EXPECT_GT(spilled[3], spilled[most_runs]);
+    }
     fs::remove_all(scratch());
 }
 

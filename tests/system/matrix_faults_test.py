@@ -186,7 +186,7 @@ class Faults(unittest.TestCase):
         manifest = self.finish(self.out, MEMORY, 1, "--scratch", self.scratch, **preload, SHIM_PATH=".spill", SHIM_MODE="short")
         self.assertEqual(manifest["digest"], self.digest)
         shutil.rmtree(self.out)
-        for path, mode, call in ((".spill", "fsync", 0), (".spill", "eio", 1), (".spill", "eio", 5), ("blocks-", "eio", 1),
+        for path, mode, call in ((".spill", "fsync", 0), (".spill", "eio", 1), (".spill", "eio", 5), ("blocks-", "eio", 1), ("blocks-", "fsync", 0),
                                  ("blocks-", "eio", 3), ("manifest", "eio", 1)):
             with self.subTest(path=path, mode=mode, call=call):
                 done = self.run_it(self.out, MEMORY, 1, "--scratch", self.scratch, **preload, SHIM_PATH=path, SHIM_MODE=mode, SHIM_CALL=str(call))

@@ -208,6 +208,19 @@ class Gram(ProgramTest):
         self.assertGreater(single["floor"], 1e3 * double["floor"])
         np.testing.assert_allclose(single["lambda"], double["lambda"], atol=1e-6 * double["lambda"][0], rtol=0)
 
+    def test_stopped_without_a_checkpoint_it_starts_anew(self):
+        self.matrix(zipf_documents(5, 100, 3000, 4000, exponent=1.05))
+        out, status = self.path / "spectrum.h5", self.path / "status.json"
+        process = subprocess.Popen([BIN / "eckart-spectrum", self.path / "matrix", "--out", out, "--method", "gram", "--no-checkpoint",
+                                    "--status", status], stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not (status.exists() and "eigenvalues" in status.read_text()):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate()[1]
+        self.assertEqual(process.returncode, 75, said)
+        self.assertIn("nothing but the matrix is kept", said)
+        self.assertEqual(list(self.path.glob("spectrum*")), [])
+
     def test_ended_in_the_eigensolver_it_does_not_read_the_matrix_again(self):
         self.matrix(zipf_documents(5, 100, 3000, 4000, exponent=1.05))
         whole, _ = self.spectrum("--no-checkpoint")

@@ -21,8 +21,8 @@ public:
     enum class Vectors { later, never };
 
     /// Finds the values; the matrix, which must outlive this, is used up. `threads`: of the first rank, while
-    /// the others wait. `may_stop`: as in `reduce_to_band`. Collective. Throws `Error` when the matrix holds
-    /// a value that is not finite.
+    /// the others wait. `may_stop`: as in `reduce_to_band`, and kept for the vectors. Collective. Throws
+    /// `Error` when the matrix holds a value that is not finite.
     TwoStage(
         SymmetricColumns<T>& matrix, Vectors vectors, int threads, Progress& progress,
         const std::function<void()>& may_stop = [] {});
@@ -38,6 +38,7 @@ public:
 
 private:
     SymmetricColumns<T>* matrix_;
+    std::function<void()> may_stop_;
     std::optional<ChaseReflectors> chase_;
     Tridiagonal tridiagonal_;  // on the first rank
     std::vector<double> values_;

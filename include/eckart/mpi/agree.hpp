@@ -28,5 +28,7 @@ void agree(const Communicator& comm, const std::function<void()>& local);
 
 /// Throws `Interrupted` on every rank when a stop was requested on any. Collective: call it at checkpoints.
 void stop_if_interrupted(const Communicator& comm, const std::string& what_is_safe);
+/// The same on one rank, within `agree`.
+void stop_if_interrupted(const std::string& what_is_safe);
 
 }  // namespace eckart::mpi

@@ -12,12 +12,17 @@
 
 namespace eckart::ngrams {
 
+/// Runs that are read back at once, a segment of each in memory; more are merged in several passes.
+inline constexpr std::size_t most_runs = 64;
+inline constexpr std::int64_t merge_bytes = static_cast<std::int64_t>(most_runs) << 17;
+
 struct CounterOptions {
     int order = 5;
     std::int64_t vocabulary = 0;
     std::uint64_t min_count = 1;
-    std::int64_t memory_bytes = 0;  ///< for records, per rank
-    std::filesystem::path scratch;  ///< directory of this rank's spill files
+    std::int64_t memory_bytes = 0;        ///< for records, per rank
+    std::filesystem::path scratch;        ///< directory of this rank's spill files
+    std::size_t merge_width = most_runs;  ///< lowered by tests
 };
 
 struct CounterStatistics {

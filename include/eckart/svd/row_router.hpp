@@ -74,7 +74,8 @@ private:
 std::int64_t row_router_bytes(std::int64_t nonzeros, std::int64_t places, std::int64_t element_bytes);
 
 /// Sends the rows of all blocks through the router and gives what has come for this rank to `take`, part by
-/// part, whole rows. `place`: of each column. Collective.
+/// part, whole rows. `place`: of each column. Collective. Throws `Interrupted` soon after a stop was
+/// requested.
 template <typename T>
 void route_rows(RowBlocks& blocks, RowRouter<T>& router, matrix::RowWeight weight,
                 std::span<const std::int32_t> place, Progress& progress,
