@@ -69,10 +69,12 @@ std::string GramSolution<T>::description() const {
     for (const dense::Eigensolver solver : taken_) ++counts[dense::name_of(solver)];
     if (!gram_.small.empty()) counts[dense::name_of(dense::Eigensolver::lapack)] += gram_.small.size();
     if (counts.empty()) return "no eigenvalue problem was left to solve";
-    std::vector<std::string> parts;
-    for (const auto& [name, count] : counts)
-        parts.push_back(fmt::format("{} ({} component{})", name, count, count == 1 ? "" : "s"));
-    return fmt::format("eigenvalues by {}", fmt::join(parts, ", "));
+    std::string text = "eigenvalues by";
+    for (const char* comma = " "; const auto& [name, count] : counts) {
+        text += fmt::format("{}{} ({} component{})", comma, name, count, count == 1 ? "" : "s");
+        comma = ", ";
+    }
+    return text;
 }
 
 template <typename T>
