@@ -106,8 +106,8 @@ std::int64_t MemoryPlan::total() const {
 std::string MemoryPlan::describe() const {
     std::string text;
     for (const Part& part : parts_)
-        text += fmt::format("  {:<44} {:>12}\n", part.name, format_bytes(static_cast<double>(part.bytes)));
-    return text + fmt::format("  {:<44} {:>12} of {} a rank", "together",
+        text += fmt::format("  {:<52} {:>12}\n", part.name, format_bytes(static_cast<double>(part.bytes)));
+    return text + fmt::format("  {:<52} {:>12} of {} a rank", "together",
                               format_bytes(static_cast<double>(total())),
                               format_bytes(static_cast<double>(cap_)));
 }

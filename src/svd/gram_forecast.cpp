@@ -45,7 +45,7 @@ PassForecast forecast_pass(const mpi::Communicator& comm, const matrix::MatrixRe
 }
 
 std::string seconds_line(const std::string& what, double seconds) {
-    return fmt::format("  {:<44} {:>12}\n", what, format_seconds(seconds));
+    return fmt::format("  {:<52} {:>12}\n", what, format_seconds(seconds));
 }
 
 }  // namespace
