@@ -67,7 +67,9 @@ def merged(directory):
 
 
 def write_petsc(path, indptr, indices, values, columns):
-    """PETSc's binary matrix: big-endian."""
+    """PETSc's binary matrix: big-endian, 32-bit numbers."""
+    if max(len(indptr), len(indices)) >= 2**31:
+        sys.exit(f"{len(indptr) - 1} rows and {len(indices)} non-zeros are more than PETSc's 32-bit file holds: take a sample")
     with open(path, "wb") as out:
         np.array([1211216, len(indptr) - 1, columns, len(indices)], ">i4").tofile(out)
         np.diff(indptr).astype(">i4").tofile(out)

@@ -25,11 +25,21 @@ public:
         a = find(a), b = find(b);
         parent(std::max(a, b)) = std::min(a, b);
     }
-    /// Joins what any rank has joined. Collective.
+    /// Joins what any rank has joined: each item with the least that any rank names it by, until no rank
+    /// learns more. What one has joined is passed on by all, so few rounds do. Collective.
     void merge(const mpi::Communicator& comm) {
-        const auto all = mpi::all_gather_all<std::int32_t>(comm, parent_);
-        for (std::size_t i = 0; i < all.size(); ++i)
-            join(static_cast<std::int32_t>(i % parent_.size()), all[i]);
+        for (bool news = true; mpi::any(comm, news);) {
+            std::vector<std::int32_t> least(parent_.size());
+            for (std::size_t i = 0; i < least.size(); ++i) least[i] = find(static_cast<std::int32_t>(i));
+            mpi::all_min(comm, std::span(least));
+            news = false;
+            for (std::size_t i = 0; i < least.size(); ++i) {
+                const auto item = static_cast<std::int32_t>(i);
+                if (find(item) == least[i]) continue;
+                news = true;
+                join(item, least[i]);
+            }
+        }
     }
 
 private:

@@ -63,6 +63,10 @@ void all_max(const Communicator& comm, std::span<T> values) {
     detail::reduce(comm, values, MPI_MAX);
 }
 template <Number T>
+void all_min(const Communicator& comm, std::span<T> values) {
+    detail::reduce(comm, values, MPI_MIN);
+}
+template <Number T>
 T all_sum(const Communicator& comm, T value) {
     detail::reduce(comm, std::span(&value, 1), MPI_SUM);
     return value;
