@@ -37,30 +37,25 @@ void RowRouter<T>::add(std::span<const std::int32_t> columns, std::span<const st
     row_.back().place = ~row_.back().place;
     ++rows_;
     if (static_cast<std::int64_t>(row_.size()) >= long_rows_[least]) {
-        for (std::size_t rank = 0; rank < queues_.size(); ++rank) queue(rank, 0);
+        queue(long_queue_, 0);
         return;
     }
     for (std::size_t i = 0; i < row_.size(); ++i) {
         const auto owner = static_cast<std::size_t>(owners_[static_cast<std::size_t>(row_[i].column())]);
-        if (last_row_[owner] != rows_) queue(owner, i);
+        if (last_row_[owner] != rows_) queue(queues_[owner], i);
         last_row_[owner] = rows_;
     }
 }
 
 template <typename T>
-void RowRouter<T>::queue(std::size_t rank, std::size_t first) {
-    queues_[rank].insert(queues_[rank].end(), row_.begin() + static_cast<std::ptrdiff_t>(first), row_.end());
+void RowRouter<T>::queue(std::vector<RowEntry<T>>& queue, std::size_t first) {
+    queue.insert(queue.end(), row_.begin() + static_cast<std::ptrdiff_t>(first), row_.end());
     waiting_ += static_cast<std::int64_t>(row_.size() - first);
 }
 
 template <typename T>
-std::span<const RowEntry<T>> RowRouter<T>::exchange() {
+void RowRouter<T>::exchange(const std::function<void(std::span<const RowEntry<T>>)>& take) {
     waiting_ = 0;
-    if (comm_.size() == 1) {
-        std::swap(received_.values, queues_.front());
-        queues_.front().clear();
-        return received_.values;
-    }
     send_.clear();
     std::vector<std::int64_t> counts;
     for (auto& queue : queues_) {
@@ -68,8 +63,20 @@ std::span<const RowEntry<T>> RowRouter<T>::exchange() {
         counts.push_back(static_cast<std::int64_t>(queue.size()));
         queue.clear();
     }
-    mpi::all_to_all<RowEntry<T>>(comm_, send_, counts, received_);
-    return received_.values;
+    if (comm_.size() == 1)
+        std::swap(received_.values, send_);
+    else
+        mpi::all_to_all<RowEntry<T>>(comm_, send_, counts, received_);
+    take(received_.values);
+    const std::vector<std::size_t> long_counts = mpi::all_gather(comm_, long_queue_.size());
+    for (int rank = 0; rank < comm_.size(); ++rank) {
+        if (long_counts[static_cast<std::size_t>(rank)] == 0) continue;
+        if (rank == comm_.rank()) std::swap(received_.values, long_queue_);
+        received_.values.resize(long_counts[static_cast<std::size_t>(rank)]);
+        mpi::broadcast(comm_, std::span(received_.values), rank);
+        take(received_.values);
+    }
+    long_queue_.clear();
 }
 
 template class RowRouter<double>;
@@ -132,7 +139,7 @@ void route_rows(RowBlocks& blocks, RowRouter<T>& router, matrix::RowWeight weigh
             mpi::stop_if_interrupted("the matrix is safe");
             more = source.queue_some(router);
         });
-        take(router.exchange());
+        router.exchange(take);
         progress.update(source.done());
     }
 }

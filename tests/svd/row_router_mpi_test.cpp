@@ -59,11 +59,13 @@ dense::SmallMatrix lower_triangle(const mpi::Communicator& comm, std::uint64_t r
             const Row row = row_of(next);
             router.add(row.columns, row.counts, 0.5, places());
         }
-        for (auto received = router.exchange(); !received.empty();) {
-            const auto row = take_row(received);
-            if (updates.room() < static_cast<std::int64_t>(row.size())) updates.flush();
-            updates.add(row);
-        }
+        router.exchange([&](std::span<const RowEntry<double>> received) {
+            while (!received.empty()) {
+                const auto row = take_row(received);
+                if (updates.room() < static_cast<std::int64_t>(row.size())) updates.flush();
+                updates.add(row);
+            }
+        });
     }
     updates.flush();
     mpi::all_sum(comm, gram.values());
@@ -106,7 +108,9 @@ TEST(RowRouterTest, ARankReceivesTheTailsOfItsColumnsAlone) {
     RowRouter<float> router(world, owners, std::vector<std::int32_t>(owners.size(), 1 << 20));
     if (world.is_root())
         router.add(std::vector<std::int32_t>{0, 1, 2}, std::vector<std::uint64_t>{5, 6, 7}, 1, identity);
-    const auto received = router.exchange();
+    std::vector<RowEntry<float>> received;
+    router.exchange(
+        [&](std::span<const RowEntry<float>> some) { received.assign(some.begin(), some.end()); });
     ASSERT_EQ(received.size(), world.rank() > 2 ? 0 : 3 - static_cast<std::size_t>(world.rank()));
     for (std::size_t i = 0; i < received.size(); ++i) {
         const std::size_t column = static_cast<std::size_t>(world.rank()) + i;

@@ -37,7 +37,7 @@ inline constexpr std::int64_t routed_entries = std::int64_t{1} << 18;
 
 /// Sends rows to the ranks that own a column of theirs, each from the first such column on: with many ranks a
 /// rank receives little more than the pairs it adds. A row of `long_row(place)` entries and more goes to all,
-/// whole.
+/// whole, the long rows of one rank after those of another: no rank holds more of them than one has.
 template <typename T>
 class RowRouter {
 public:
@@ -51,17 +51,18 @@ public:
     void add(std::span<const std::int32_t> columns, std::span<const std::uint64_t> counts, double scale,
              std::span<const std::int32_t> place);
     bool is_full() const { return waiting_ >= capacity_; }
-    /// What the ranks have queued for this one since the last time, rows in the order of the ranks; it stays
-    /// until the next time. Collective.
-    std::span<const RowEntry<T>> exchange();
+    /// Gives to `take` what the ranks have queued for this one since the last time: rows in the order of the
+    /// ranks, then the long ones of each rank that has any. Collective, and so may `take` be.
+    void exchange(const std::function<void(std::span<const RowEntry<T>>)>& take);
 
 private:
-    void queue(std::size_t rank, std::size_t first);
+    void queue(std::vector<RowEntry<T>>& queue, std::size_t first);
 
     const mpi::Communicator& comm_;
     std::int64_t capacity_;  // of the queues together, in entries
     std::vector<std::int32_t> owners_, long_rows_;
     std::vector<std::vector<RowEntry<T>>> queues_;  // by rank
+    std::vector<RowEntry<T>> long_queue_;           // for all ranks
     std::vector<std::uint64_t> order_;              // of the row at hand: its places, each with its number
     std::vector<RowEntry<T>> row_;                  // the same row, by place
     std::vector<RowEntry<T>> send_;
