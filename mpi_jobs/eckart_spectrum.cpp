@@ -117,8 +117,7 @@ svd::GramOptions gram_options(const driver::Command& command, std::int64_t memor
     if (!command.flag("no-checkpoint"))
         result.checkpoint = command.get<std::string>("out") + ".cross-product";
     if (method == "gram" && result.vectors > 0 &&
-        (result.checkpoint.empty() ||
-         dense::chosen(result.eigensolver, 0, true) != dense::Eigensolver::two_stage))
+        (result.checkpoint.empty() || !dense::gives_vectors(result.eigensolver)))
         throw UsageError("--vectors goes with --eigensolver two-stage and with a checkpoint");
     result.memory = memory;
     return result;

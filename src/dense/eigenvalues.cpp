@@ -51,6 +51,10 @@ Eigensolver chosen(Eigensolver asked, std::int64_t order, bool vectors) {
     return order <= lapack_wins_up_to && !vectors ? Eigensolver::lapack : Eigensolver::two_stage;
 }
 
+bool gives_vectors(Eigensolver asked) {
+    return asked == Eigensolver::automatic || asked == Eigensolver::two_stage;
+}
+
 template <typename T>
 std::vector<double> eigenvalues_by_lapack(const SymmetricColumns<T>& matrix) {
     require_finite(matrix);
@@ -94,17 +98,11 @@ template std::vector<double> eigenvalues_by_scalapack(SymmetricColumns<float>&);
 
 std::int64_t solver_bytes(Eigensolver asked, std::int64_t size, int ranks) {
     constexpr std::int64_t tile = 64;
-    if (asked == Eigensolver::automatic) size = std::min(size, lapack_wins_up_to);
-    switch (asked) {
-        case Eigensolver::automatic:
-        case Eigensolver::lapack:
-            return 8 * (size * size + 4 * tile * size);
-        case Eigensolver::two_stage:
-            return 0;
-        case Eigensolver::scalapack:
-            break;
-    }
-    return 8 * (size * size / ranks + work_size(size, tile, 2 * size) + 16 * size);
+    if (asked == Eigensolver::two_stage) return 0;
+    if (asked == Eigensolver::scalapack)
+        return 8 * (size * size / ranks + work_size(size, tile, 2 * size) + 16 * size);
+    const std::int64_t order = asked == Eigensolver::automatic ? std::min(size, lapack_wins_up_to) : size;
+    return 8 * (order * order + 4 * tile * order);
 }
 
 }  // namespace eckart::dense

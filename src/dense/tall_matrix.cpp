@@ -3,6 +3,7 @@
 #include "blas.hpp"
 #include "eckart/base/error.hpp"
 #include "eckart/base/memory_plan.hpp"
+#include "eckart/dense/eigenvalues.hpp"
 #include "eckart/dense/two_stage.hpp"
 #include "eckart/mpi/agree.hpp"
 #include "eckart/mpi/collectives.hpp"
@@ -178,8 +179,7 @@ std::vector<double> symmetric_eigenvalues(SmallMatrix matrix) {
 }
 
 std::vector<double> symmetric_eigenvalues(const mpi::Communicator& comm, const SmallMatrix& matrix) {
-    constexpr std::int64_t small = 256;
-    if (matrix.rows() <= small) {
+    if (matrix.rows() <= lapack_wins_up_to) {
         std::vector<double> values(static_cast<std::size_t>(matrix.rows()));
         mpi::agree(comm, [&] {
             if (comm.is_root()) values = symmetric_eigenvalues(matrix);

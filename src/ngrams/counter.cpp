@@ -401,10 +401,7 @@ private:
         spill_bucket(bucket);
         spill_.flush();
         std::vector<Run> runs = runs_of(segments);
-        if (runs.size() > merge_width_) {
-            segments = in_fewer_runs(std::move(runs));
-            runs = runs_of(segments);
-        }
+        for (; runs.size() > merge_width_; runs = runs_of(segments)) segments = in_fewer_runs(runs);
         merge(runs, visit);
     }
 
@@ -417,22 +414,18 @@ private:
         }
         return runs;
     }
-    /// The segments of at most `merge_width_` runs with the same records, which are written at the file's
-    /// end.
-    std::vector<Segment> in_fewer_runs(std::vector<Run> runs) {
+    /// One run for each `merge_width_` of them, with the same records, at the file's end.
+    std::vector<Segment> in_fewer_runs(std::span<const Run> runs) {
         std::vector<Segment> segments;
-        for (; runs.size() > merge_width_; runs = runs_of(segments)) {
-            segments.clear();
-            for (std::size_t begin = 0; begin < runs.size(); begin += merge_width_) {
-                RunWriter<Word> writer(spill_, runs_++, segments);
-                merge(std::span(runs).subspan(begin, std::min(merge_width_, runs.size() - begin)),
-                      [&](std::int64_t partition, const SortedRecords<Word>& records) {
-                          statistics_.spilled_records += writer.add(partition, records);
-                      });
-                writer.close();
-            }
-            spill_.flush();
+        for (std::size_t begin = 0; begin < runs.size(); begin += merge_width_) {
+            RunWriter<Word> writer(spill_, runs_++, segments);
+            merge(runs.subspan(begin, std::min(merge_width_, runs.size() - begin)),
+                  [&](std::int64_t partition, const SortedRecords<Word>& records) {
+                      statistics_.spilled_records += writer.add(partition, records);
+                  });
+            writer.close();
         }
+        spill_.flush();
         return segments;
     }
     /// Calls `visit(partition, records)` for the partitions of some runs of a bucket, ascending.

@@ -414,9 +414,8 @@ Spectrum gram_spectrum(const mpi::Communicator& comm, const matrix::MatrixReader
                        const GramOptions& options, Progress& progress) {
     require(options.vectors == 0 || !options.checkpoint.empty(),
             "vectors are checked against the checkpoint of the cross product: give it a place");
-    require(
-        options.vectors == 0 || dense::chosen(options.eigensolver, 0, true) == dense::Eigensolver::two_stage,
-        "vectors are found by --eigensolver two-stage alone");
+    require(options.vectors == 0 || dense::gives_vectors(options.eigensolver),
+            "vectors are found by --eigensolver two-stage alone");
     const MemoryPlan plan = gram_memory_plan(reader, comm.size(), options);
     progress.note("memory plan:\n" + plan.describe());
     plan.require_fits(

@@ -56,17 +56,7 @@ void RowRouter<T>::queue(std::vector<RowEntry<T>>& queue, std::size_t first) {
 template <typename T>
 void RowRouter<T>::exchange(const std::function<void(std::span<const RowEntry<T>>)>& take) {
     waiting_ = 0;
-    send_.clear();
-    std::vector<std::int64_t> counts;
-    for (auto& queue : queues_) {
-        send_.insert(send_.end(), queue.begin(), queue.end());
-        counts.push_back(static_cast<std::int64_t>(queue.size()));
-        queue.clear();
-    }
-    if (comm_.size() == 1)
-        std::swap(received_.values, send_);
-    else
-        mpi::all_to_all<RowEntry<T>>(comm_, send_, counts, received_);
+    exchange_tails();
     take(received_.values);
     const std::vector<std::size_t> long_counts = mpi::all_gather(comm_, long_queue_.size());
     for (int rank = 0; rank < comm_.size(); ++rank) {
@@ -77,6 +67,23 @@ void RowRouter<T>::exchange(const std::function<void(std::span<const RowEntry<T>
         take(received_.values);
     }
     long_queue_.clear();
+}
+
+template <typename T>
+void RowRouter<T>::exchange_tails() {
+    if (comm_.size() == 1) {
+        std::swap(received_.values, queues_.front());
+        queues_.front().clear();
+        return;
+    }
+    send_.clear();
+    std::vector<std::int64_t> counts;
+    for (auto& queue : queues_) {
+        send_.insert(send_.end(), queue.begin(), queue.end());
+        counts.push_back(static_cast<std::int64_t>(queue.size()));
+        queue.clear();
+    }
+    mpi::all_to_all<RowEntry<T>>(comm_, send_, counts, received_);
 }
 
 template class RowRouter<double>;

@@ -26,6 +26,8 @@ std::string name_of(Eigensolver solver);
 inline constexpr std::int64_t lapack_wins_up_to = 768;
 /// What `automatic` takes for a matrix of this order; another solver itself. Vectors need two stages.
 Eigensolver chosen(Eigensolver asked, std::int64_t order, bool vectors);
+/// Whether vectors can be asked for.
+bool gives_vectors(Eigensolver asked);
 
 /// All eigenvalues, ascending, on every rank, by LAPACK on the first. Collective. Throws `Error` when LAPACK
 /// fails or the matrix holds a value that is not finite.

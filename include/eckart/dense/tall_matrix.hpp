@@ -85,7 +85,7 @@ void orthonormalise(const mpi::Communicator& comm, std::span<const Columns> base
 
 /// Eigenvalues, descending, of a symmetric matrix whose lower triangle is read. Local.
 std::vector<double> symmetric_eigenvalues(SmallMatrix matrix);
-/// The same in two stages over all ranks. Collective.
+/// The same by the first rank, or in two stages over all ranks where that is faster. Collective.
 std::vector<double> symmetric_eigenvalues(const mpi::Communicator& comm, const SmallMatrix& matrix);
 struct SymmetricEigen {
     std::vector<double> values;  ///< descending

@@ -57,6 +57,7 @@ public:
 
 private:
     void queue(std::vector<RowEntry<T>>& queue, std::size_t first);
+    void exchange_tails();
 
     const mpi::Communicator& comm_;
     std::int64_t capacity_;  // of the queues together, in entries
