@@ -26,7 +26,7 @@ import time
 import h5py
 import numpy as np
 
-SOLVERS = "eckart-gram,eckart,slepc-cross@merged,sklearn@merged,slepc-cross,sklearn,slepc-trlanczos,arpack-gram@merged,arpack"
+SOLVERS = "eckart-gram,eckart,slepc-cross@merged,sklearn@merged,slepc-cross,slepc-trlanczos,arpack-gram@merged,arpack"
 COLUMNS = "columns.h5"
 
 
